@@ -1,0 +1,130 @@
+import { sql } from "drizzle-orm";
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+
+/*
+ * Times are integers: milliseconds since 1970 UTC. Ids that leave the service are UUIDv7 text; inside, rows
+ * point at each other by integer keys, which keeps the indexes that every transition touches small.
+ */
+
+/** Single facts about this data directory: its epoch, the highest purged seq. */
+export const meta = sqliteTable("meta", {
+  key: text().primaryKey(),
+  value: text().notNull(),
+});
+
+export const accounts = sqliteTable("accounts", {
+  n: integer().primaryKey(),
+  id: text().notNull().unique(),
+  /** Normalised: NFC, lower case; unique. */
+  email: text().notNull().unique(),
+  passwordHash: text("password_hash").notNull(),
+  role: text({ enum: ["user", "admin"] }).notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+/** A login (or a long-lived token) of one account; ending it ends every token made from it. */
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    id: text().primaryKey(),
+    account: integer()
+      .notNull()
+      .references(() => accounts.n, { onDelete: "cascade" }),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+    revokedAt: integer("revoked_at"),
+  },
+  (t) => [index("sessions_account").on(t.account), index("sessions_expires").on(t.expiresAt)],
+);
+
+/** Every refresh token that a session was given, by SHA-256; a spent one that comes back ends the session. */
+export const refreshTokens = sqliteTable(
+  "refresh_tokens",
+  {
+    hash: text().primaryKey(),
+    session: text()
+      .notNull()
+      .references(() => sessions.id, { onDelete: "cascade" }),
+    createdAt: integer("created_at").notNull(),
+    spentAt: integer("spent_at"),
+  },
+  (t) => [index("refresh_tokens_session").on(t.session)],
+);
+
+/** One row a task, from the moment it is accepted until retention removes it. Long columns stand last. */
+export const tasks = sqliteTable(
+  "tasks",
+  {
+    /** Rises with acceptance: the order of pages and of a lane. */
+    n: integer().primaryKey(),
+    id: text().notNull(),
+    owner: integer()
+      .notNull()
+      .references(() => accounts.n),
+    name: text().notNull(),
+    queue: text().notNull(),
+    /** 0 low, 1 normal, 2 high. */
+    priority: integer().notNull(),
+    /** Position in domain STATUSES. */
+    status: integer().notNull(),
+    /** Renewed at every stored transition, from one counter. */
+    seq: integer().notNull(),
+    attempt: integer().notNull(),
+    maxAttempts: integer("max_attempts").notNull(),
+    /** Counts dispatches; an outcome that carries another number is refused. */
+    fence: integer().notNull(),
+    /** 1 while the broker is supposed to hold the task's job at this fence. */
+    dispatched: integer().notNull(),
+    /** Processes that died while this task had started in them. */
+    deaths: integer().notNull(),
+    cancelRequested: integer("cancel_requested").notNull(),
+    progress: real(),
+    createdAt: integer("created_at").notNull(),
+    runAt: integer("run_at").notNull(),
+    startedAt: integer("started_at"),
+    finishedAt: integer("finished_at"),
+    idempotencyKey: text("idempotency_key"),
+    message: text(),
+    errorCode: text("error_code"),
+    errorMessage: text("error_message"),
+    /** JSON text. */
+    args: text().notNull(),
+    /** JSON text; null until done. */
+    result: text(),
+  },
+  (t) => [
+    uniqueIndex("tasks_id").on(t.id),
+    index("tasks_owner").on(t.owner),
+    index("tasks_owner_name").on(t.owner, t.name),
+    index("tasks_owner_status").on(t.owner, t.status),
+    index("tasks_owner_seq").on(t.owner, t.seq),
+    index("tasks_seq").on(t.seq),
+    uniqueIndex("tasks_idempotency").on(t.owner, t.name, t.idempotencyKey).where(sql`idempotency_key IS NOT NULL`),
+    // What the broker should hold; what waits outside its window; what waits for a time. Each stays as small as that set.
+    index("tasks_dispatched").on(t.dispatched).where(sql`dispatched = 1`),
+    index("tasks_waiting").on(t.queue, t.name, t.priority, t.owner).where(sql`status = 1 AND dispatched = 0`),
+    index("tasks_due").on(t.runAt).where(sql`status IN (0, 3)`),
+  ],
+);
+
+/** The lines that a task wrote; bounded per task by the worker that sends them. */
+export const taskLogs = sqliteTable(
+  "task_logs",
+  {
+    task: integer()
+      .notNull()
+      .references(() => tasks.n, { onDelete: "cascade" }),
+    line: integer().notNull(),
+    at: integer().notNull(),
+    level: text({ enum: ["debug", "info", "warn", "error"] }).notNull(),
+    message: text().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.task, t.line] })],
+);
+
+/** How far each broker's event stream has been recorded; committed together with what the events caused. */
+export const offsets = sqliteTable("offsets", {
+  stream: text().primaryKey(),
+  epoch: text().notNull(),
+  id: text().notNull(),
+});

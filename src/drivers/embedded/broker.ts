@@ -1,0 +1,274 @@
+import type {
+  Broker,
+  BrokerEvent,
+  ClaimRequest,
+  EventPage,
+  HeartbeatAnswer,
+  Job,
+  JobRef,
+  LogLine,
+  Offset,
+  Outcome,
+  ProgressReport,
+  SettleResult,
+  Unsubscribe,
+} from "../../ports/broker.ts";
+import { LEASE_MS } from "../../ports/broker.ts";
+import type { Clock } from "../../ports/runtime.ts";
+import { Lanes, type Queued } from "./lanes.ts";
+
+/** So many unrecorded events stop claims: the recorder is behind, and more outcomes would only fill memory. */
+const MAX_EVENTS = 100_000;
+
+/** What the broker knows of one dispatch, from enqueue until its end is acknowledged. */
+interface Entry extends Queued {
+  state: "queued" | "leased" | "settled";
+  worker: string | null;
+  cancelled: boolean;
+}
+
+interface Waiter {
+  readonly until: number;
+  readonly resolve: () => void;
+}
+
+/** Calls listeners; what subscribes can unsubscribe. */
+class Signal<T extends unknown[]> {
+  readonly #listeners = new Set<(...values: T) => void>();
+
+  on(listener: (...values: T) => void): Unsubscribe {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  emit(...values: T): void {
+    for (const listener of this.#listeners) listener(...values);
+  }
+}
+
+/**
+ * The broker of a single process: lanes, leases and events in memory. It dies with the process and is fed again from
+ * the rows, so a claim answers only after its `started` events are stored: then a crash leaves a trace of what ran.
+ */
+export class EmbeddedBroker implements Broker {
+  readonly kind = "embedded";
+  readonly #clock: Clock;
+  readonly #epoch: string;
+  readonly #entries = new Map<string, Entry>();
+  readonly #shared = new Lanes();
+  readonly #alone = new Lanes();
+  readonly #held = new Map<string, Map<string, Entry>>();
+  readonly #beats = new Map<string, number>();
+  /** Unacknowledged events; the first one's number is #firstEvent. */
+  #events: BrokerEvent[] = [];
+  #firstEvent = 1;
+  #waiters: Waiter[] = [];
+  readonly #onEvents = new Signal<[]>();
+  readonly #onWork = new Signal<[]>();
+  readonly #onCancel = new Signal<[readonly string[]]>();
+  readonly #onProgress = new Signal<[readonly ProgressReport[]]>();
+
+  constructor(options: { clock: Clock; epoch: string }) {
+    this.#clock = options.clock;
+    this.#epoch = options.epoch;
+  }
+
+  async enqueue(jobs: readonly Job[]): Promise<void> {
+    for (const job of jobs) this.#add(job);
+    if (jobs.length > 0) this.#onWork.emit();
+  }
+
+  async cancel(ids: readonly string[]): Promise<void> {
+    const running: string[] = [];
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry?.state === "queued") this.#drop(entry);
+      if (entry?.state === "leased") {
+        entry.cancelled = true;
+        running.push(id);
+      }
+    }
+    if (running.length > 0) this.#onCancel.emit(running);
+  }
+
+  async missing(refs: readonly JobRef[]): Promise<readonly JobRef[]> {
+    return refs.filter((ref) => (this.#entries.get(ref.id)?.job.fence ?? -1) < ref.fence);
+  }
+
+  async events(from: Offset | null, limit: number): Promise<EventPage> {
+    const read = from?.epoch === this.#epoch ? Number(from.id) : this.#firstEvent - 1;
+    const start = Math.max(0, read + 1 - this.#firstEvent);
+    const events = this.#events.slice(start, start + limit);
+    const last = events.length > 0 ? this.#firstEvent + start + events.length - 1 : read;
+    return { events, offset: { epoch: this.#epoch, id: String(last) }, more: start + events.length < this.#events.length };
+  }
+
+  async acknowledge(offset: Offset): Promise<void> {
+    if (offset.epoch !== this.#epoch) return;
+    const count = Number(offset.id) - this.#firstEvent + 1;
+    if (count <= 0) return;
+    const wasFull = this.#events.length >= MAX_EVENTS;
+    for (const event of this.#events.slice(0, count)) this.#forget(event);
+    this.#events = this.#events.slice(count);
+    this.#firstEvent += count;
+    const reached = this.#waiters.filter((waiter) => waiter.until < this.#firstEvent);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.until >= this.#firstEvent);
+    for (const waiter of reached) waiter.resolve();
+    if (wasFull) this.#onWork.emit();
+  }
+
+  async reap(): Promise<number> {
+    const now = this.#clock.now();
+    let count = 0;
+    for (const [worker, held] of this.#held) {
+      if (now - (this.#beats.get(worker) ?? 0) <= LEASE_MS) continue;
+      for (const entry of held.values()) this.#emit({ kind: "lost", id: entry.job.id, fence: entry.job.fence, at: now }, entry);
+      count += held.size;
+      this.#held.delete(worker);
+      this.#beats.delete(worker);
+    }
+    return count;
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly Job[]> {
+    const entries = this.#events.length < MAX_EVENTS ? this.#take(request) : [];
+    if (entries.length === 0) return [];
+    await this.#recorded();
+    // In the meantime some may have been cancelled, or given to somebody else.
+    const jobs: Job[] = [];
+    for (const entry of entries) {
+      if (!this.#holds(request.worker, entry)) continue;
+      if (entry.cancelled) this.#settleOne(request.worker, entry, { kind: "cancelled", id: entry.job.id, fence: entry.job.fence, at: this.#clock.now() });
+      else jobs.push(entry.job);
+    }
+    return jobs;
+  }
+
+  async settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]> {
+    return outcomes.map((outcome) => {
+      const entry = this.#entries.get(outcome.id);
+      if (!entry || entry.job.fence !== outcome.fence || !this.#holds(worker, entry)) return "lease lost";
+      this.#settleOne(worker, entry, outcome);
+      return "taken";
+    });
+  }
+
+  async heartbeat(worker: string, held: readonly JobRef[]): Promise<HeartbeatAnswer> {
+    this.#beats.set(worker, this.#clock.now());
+    const cancelled: string[] = [];
+    const lost: JobRef[] = [];
+    for (const ref of held) {
+      const entry = this.#entries.get(ref.id);
+      if (!entry || entry.job.fence !== ref.fence || !this.#holds(worker, entry)) lost.push(ref);
+      else if (entry.cancelled) cancelled.push(ref.id);
+    }
+    return { cancelled, lost };
+  }
+
+  async log(lines: readonly (JobRef & { readonly log: readonly LogLine[] })[]): Promise<void> {
+    for (const line of lines) this.#emit({ kind: "log", ...line });
+  }
+
+  report(reports: readonly ProgressReport[]): void {
+    this.#onProgress.emit(reports);
+  }
+
+  onEvents(listener: () => void): Unsubscribe {
+    return this.#onEvents.on(listener);
+  }
+
+  onProgress(listener: (reports: readonly ProgressReport[]) => void): Unsubscribe {
+    return this.#onProgress.on(listener);
+  }
+
+  onWork(listener: () => void): Unsubscribe {
+    return this.#onWork.on(listener);
+  }
+
+  onCancel(listener: (ids: readonly string[]) => void): Unsubscribe {
+    return this.#onCancel.on(listener);
+  }
+
+  ready(): boolean {
+    return true;
+  }
+
+  async stop(): Promise<void> {
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+  }
+
+  #add(job: Job): void {
+    const known = this.#entries.get(job.id);
+    if (known && known.job.fence >= job.fence) return;
+    if (known) this.#drop(known);
+    const entry: Entry = { job, removed: false, state: "queued", worker: null, cancelled: false };
+    this.#entries.set(job.id, entry);
+    (job.alone ? this.#alone : this.#shared).push(entry);
+  }
+
+  /** Moves jobs from their lanes into the worker's hands, one `started` event each. */
+  #take(request: ClaimRequest): Entry[] {
+    const lanes = request.alone ? this.#alone : this.#shared;
+    const now = this.#clock.now();
+    const taken: Entry[] = [];
+    while (taken.length < request.max) {
+      const job = lanes.take(request);
+      if (!job) break;
+      const entry = this.#entries.get(job.id) as Entry;
+      entry.state = "leased";
+      entry.worker = request.worker;
+      this.#heldBy(request.worker).set(job.id, entry);
+      this.#events.push({ kind: "started", id: job.id, fence: job.fence, at: now, worker: request.worker });
+      taken.push(entry);
+    }
+    if (taken.length > 0) this.#onEvents.emit();
+    return taken;
+  }
+
+  #heldBy(worker: string): Map<string, Entry> {
+    let held = this.#held.get(worker);
+    if (!held) {
+      held = new Map();
+      this.#held.set(worker, held);
+      this.#beats.set(worker, this.#clock.now());
+    }
+    return held;
+  }
+
+  #holds(worker: string, entry: Entry): boolean {
+    return this.#held.get(worker)?.get(entry.job.id) === entry;
+  }
+
+  #settleOne(worker: string, entry: Entry, outcome: Outcome): void {
+    this.#held.get(worker)?.delete(entry.job.id);
+    this.#emit(outcome, entry);
+  }
+
+  /** Appends an event; one that ends a dispatch keeps its entry, as settled, until it is acknowledged. */
+  #emit(event: BrokerEvent, ended?: Entry): void {
+    if (ended) {
+      ended.state = "settled";
+      ended.worker = null;
+    }
+    this.#events.push(event);
+    this.#onEvents.emit();
+  }
+
+  /** Resolves when all events up to now are acknowledged. */
+  #recorded(): Promise<void> {
+    const until = this.#firstEvent + this.#events.length - 1;
+    return new Promise((resolve) => this.#waiters.push({ until, resolve }));
+  }
+
+  #forget(event: BrokerEvent): void {
+    if (event.kind === "started" || event.kind === "log") return;
+    const entry = this.#entries.get(event.id);
+    if (entry?.state === "settled" && entry.job.fence === event.fence) this.#entries.delete(event.id);
+  }
+
+  #drop(entry: Entry): void {
+    entry.removed = true;
+    if (entry.worker !== null) this.#held.get(entry.worker)?.delete(entry.job.id);
+    this.#entries.delete(entry.job.id);
+  }
+}

@@ -1,0 +1,21 @@
+import { Unavailable } from "../../domain/errors.ts";
+
+const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN|BUSY|LOCKED|NOMEM)/;
+
+/** The disk's trouble is the service's, not the caller's: nothing was stored, and it may work later. Other errors stay. */
+export function asStorageError(error: unknown): unknown {
+  const found = sqliteCode(error);
+  if (!DISK_CODES.test(found)) return error;
+  return new Unavailable("storage_unavailable", "the service cannot store anything right now; nothing of this call was kept", {
+    cause: error,
+  });
+}
+
+/** Drizzle may wrap the database's own error. */
+function sqliteCode(error: unknown): string {
+  for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
+    const { code } = at as { code?: unknown };
+    if (typeof code === "string" && code.startsWith("SQLITE_")) return code;
+  }
+  return "";
+}

@@ -1,0 +1,113 @@
+import type { Database } from "bun:sqlite";
+import { Unavailable } from "../../domain/errors.ts";
+import type { Transaction, UnitOfWork } from "../../ports/tasks.ts";
+
+interface Item {
+  readonly run: (tx: Transaction) => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** The effects of one transaction, kept until it is known how it ended. */
+class Effects implements Transaction {
+  readonly #committed: (() => void)[] = [];
+  readonly #undo: (() => void)[] = [];
+
+  afterCommit(effect: () => void): void {
+    this.#committed.push(effect);
+  }
+
+  onRollback(undo: () => void): void {
+    this.#undo.push(undo);
+  }
+
+  commit(): void {
+    for (const effect of this.#committed) effect();
+  }
+
+  rollback(): void {
+    for (const undo of this.#undo.reverse()) undo();
+  }
+}
+
+/**
+ * Transactions on the one connection. The group commit puts all work of one turn of the event loop into a
+ * single transaction: a commit costs more than the rows of a whole turn.
+ */
+export class SqliteUnitOfWork implements UnitOfWork {
+  readonly #db: Database;
+  readonly #onRollback: () => void;
+  #waiting: Item[] = [];
+
+  /** @param onRollback called after each rollback, before the work's own undo steps: drop what was cached */
+  constructor(db: Database, onRollback: () => void = () => {}) {
+    this.#db = db;
+    this.#onRollback = onRollback;
+  }
+
+  now<T>(work: (tx: Transaction) => T): T {
+    const effects = new Effects();
+    const value = this.#transact(effects, () => work(effects));
+    effects.commit();
+    return value;
+  }
+
+  grouped<T>(work: (tx: Transaction) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#waiting.push({ run: work, resolve: resolve as Item["resolve"], reject }) === 1) setImmediate(() => this.flush());
+    });
+  }
+
+  /** Commits what waits, at once. */
+  flush(): void {
+    const items = this.#waiting;
+    if (items.length === 0) return;
+    this.#waiting = [];
+    const effects = new Effects();
+    let values: unknown[];
+    try {
+      values = this.#transact(effects, () => items.map((item) => item.run(effects)));
+    } catch (error) {
+      if (items.length === 1) items[0]?.reject(error);
+      else for (const item of items) this.#alone(item);
+      return;
+    }
+    effects.commit();
+    items.forEach((item, i) => {
+      item.resolve(values[i]);
+    });
+  }
+
+  /** One item spoiled its group: each is tried by itself, so that only the culprit is told. */
+  #alone(item: Item): void {
+    try {
+      item.resolve(this.now(item.run));
+    } catch (error) {
+      item.reject(error);
+    }
+  }
+
+  #transact<T>(effects: Effects, work: () => T): T {
+    try {
+      this.#db.run("BEGIN IMMEDIATE");
+      const value = work();
+      this.#db.run("COMMIT");
+      return value;
+    } catch (error) {
+      // A full disk may have rolled back already.
+      if (this.#db.inTransaction) this.#db.run("ROLLBACK");
+      this.#onRollback();
+      effects.rollback();
+      throw asStorageError(error);
+    }
+  }
+}
+
+const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN|BUSY|LOCKED|NOMEM)/;
+
+/** The disk's trouble is the service's, not the caller's: nothing was stored, and it may work later. */
+function asStorageError(error: unknown): unknown {
+  const code = (error as { code?: string } | null)?.code ?? "";
+  if (!DISK_CODES.test(code)) return error;
+  return new Unavailable("storage_unavailable", "the service cannot store anything right now; nothing of this call was kept", { cause: error });
+}

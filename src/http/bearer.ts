@@ -1,0 +1,45 @@
+import { Elysia } from "elysia";
+import type { Identity } from "../domain/account.ts";
+import { Unauthorized } from "../domain/errors.ts";
+import type { Accounts } from "../services/accounts.ts";
+import { readJson } from "./body.ts";
+
+type Authenticator = Pick<Accounts, "authenticate">;
+
+const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+
+/** For the OpenAPI `security` of a route; the document declares the scheme `bearer`. */
+export const BEARER_SECURITY = [{ bearer: [] as string[] }];
+
+/**
+ * Whom the request's `Authorization: Bearer …` speaks for.
+ *
+ * @returns at once for a token that is known; else a promise
+ * @throws Unauthorized `unauthorized` without a token, `invalid_token` for a bad one; thrown or as a rejection
+ */
+export function requireIdentity(request: Request, accounts: Authenticator): Identity | Promise<Identity> {
+  const token = BEARER.exec(request.headers.get("authorization") ?? "")?.[1];
+  if (token === undefined) throw new Unauthorized("unauthorized", "this needs the header Authorization: Bearer <access token>");
+  return accounts.authenticate(token);
+}
+
+/** Goes on with the identity, without a promise where none is needed. */
+export function withIdentity<T>(
+  request: Request,
+  accounts: Authenticator,
+  next: (identity: Identity) => T,
+): T | Promise<Awaited<T>> {
+  const identity = requireIdentity(request, accounts);
+  return identity instanceof Promise ? (identity.then(next) as Promise<Awaited<T>>) : next(identity);
+}
+
+/**
+ * Gives routes the parser `artel-identified-json`, which reads nothing from somebody unknown: 401 comes before 413,
+ * 400 and 422. The handler then has the identity at once from `requireIdentity`.
+ */
+export function identifiedJsonBody(accounts: Authenticator) {
+  return new Elysia({ name: "artel/identified-json-body", seed: accounts }).parser("artel-identified-json", ({ request }) => {
+    const identity = requireIdentity(request, accounts);
+    return identity instanceof Promise ? identity.then(() => readJson(request)) : readJson(request);
+  });
+}

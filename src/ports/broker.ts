@@ -1,0 +1,154 @@
+/**
+ * The broker carries: jobs to workers, outcomes back, progress past both. It decides nothing; whatever it
+ * forgets is fed again from the rows. Every driver passes test/contracts/broker.ts.
+ */
+import type { LogLevel } from "../domain/definition.ts";
+import type { Priority, TaskFailure } from "../domain/task.ts";
+
+/** A task's message on its way to a worker. */
+export interface Job {
+  readonly id: string;
+  /** The dispatch that sent it; outcomes carry it back. */
+  readonly fence: number;
+  readonly name: string;
+  readonly queue: string;
+  readonly priority: Priority;
+  /** The owner's id; owners of one queue take turns. */
+  readonly owner: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Suspected of killing its process: only `claim({ alone: true })` gets it. */
+  readonly alone: boolean;
+  /** The input as JSON text; only the worker parses it. */
+  readonly args: string;
+}
+
+/** Names one dispatch of one task. */
+export interface JobRef {
+  readonly id: string;
+  readonly fence: number;
+}
+
+/** A line of a task's log; `at` in milliseconds since 1970 UTC. */
+export interface LogLine {
+  readonly at: number;
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
+/** How one dispatch ended, as the worker that held its lease says. */
+export type Outcome = JobRef & { readonly at: number; readonly log?: readonly LogLine[] } & (
+    | { readonly kind: "done"; /** JSON text */ readonly result: string }
+    /** `retryInMs` null: no other attempt may follow. */
+    | { readonly kind: "failed"; readonly error: TaskFailure; readonly retryInMs: number | null }
+    | { readonly kind: "cancelled" }
+    /** Given back unfinished, at no cost. */
+    | { readonly kind: "released" }
+    /** Its process died while it ran there, or an error came up there that could be anybody's: it runs alone from now on. */
+    | { readonly kind: "suspected" }
+  );
+
+/** What the recorder reads, in the order in which the broker took it. */
+export type BrokerEvent =
+  | Outcome
+  | (JobRef & { readonly kind: "started"; readonly at: number; readonly worker: string })
+  /** The lease ran out. */
+  | (JobRef & { readonly kind: "lost"; readonly at: number })
+  | (JobRef & { readonly kind: "log"; readonly log: readonly LogLine[] });
+
+/** A place in one life of the broker's event stream. */
+export interface Offset {
+  /** Another epoch is another stream: it is read from its beginning. */
+  readonly epoch: string;
+  readonly id: string;
+}
+
+export interface EventPage {
+  readonly events: readonly BrokerEvent[];
+  /** Behind the last of `events`; where nothing was read, where the reading began. */
+  readonly offset: Offset;
+  /** More can be read at once. */
+  readonly more: boolean;
+}
+
+/** Progress on its way to sockets: the latest only, never stored in the stream. */
+export interface ProgressReport extends JobRef {
+  readonly progress: number | null;
+  readonly message: string | null;
+  readonly at: number;
+}
+
+export interface ClaimRequest {
+  /** The worker that will hold the leases, unique in the whole installation. */
+  readonly worker: string;
+  /** At most so many. */
+  readonly max: number;
+  /** The tasks that the worker can run; work unknown to it stays for others. */
+  readonly tasks: readonly string[];
+  /** The queues that it serves; undefined: all. */
+  readonly queues?: readonly string[] | undefined;
+  /** Only suspects, or only the rest. */
+  readonly alone: boolean;
+}
+
+export interface HeartbeatAnswer {
+  /** Held jobs whose owner asked for them to stop. */
+  readonly cancelled: readonly string[];
+  /** Held jobs whose lease is gone: somebody else may run them, their outcome will not count. */
+  readonly lost: readonly JobRef[];
+}
+
+/** Whether an outcome was taken. A lost lease is an answer, not an error. */
+export type SettleResult = "taken" | "lease lost";
+
+export type Unsubscribe = () => void;
+
+/** The side of the API node: feeds jobs, reads events. */
+export interface BrokerHub {
+  readonly kind: "embedded" | "redis";
+  /** Appends jobs to their lanes, in order. A job that is known at this fence or a later one is left as it is. */
+  enqueue(jobs: readonly Job[]): Promise<void>;
+  /** Takes queued jobs out and tells the holders of running ones. Unknown ids are ignored. */
+  cancel(ids: readonly string[]): Promise<void>;
+  /** Which of these dispatches the broker does not hold: neither queued, nor leased, nor settled and unrecorded. */
+  missing(refs: readonly JobRef[]): Promise<readonly JobRef[]>;
+  /** Reads events behind `from`; null or an offset of another epoch reads from the beginning. */
+  events(from: Offset | null, limit: number): Promise<EventPage>;
+  /** All events up to `offset` are stored: they may go, and so may the jobs that they ended. */
+  acknowledge(offset: Offset): Promise<void>;
+  /** Gives up the leases whose worker has been silent for longer than the lease: one `lost` event each. @returns how many */
+  reap(): Promise<number>;
+  onEvents(listener: () => void): Unsubscribe;
+  onProgress(listener: (reports: readonly ProgressReport[]) => void): Unsubscribe;
+  /** Whether the broker can be reached now. */
+  ready(): boolean;
+}
+
+/** The side of the workers. */
+export interface BrokerWorker {
+  /**
+   * Takes jobs under a lease, in one atomic step with their `started` events: owners in turn, higher priorities first.
+   * Where the process that runs them would take the events down with it (embedded), it answers after they are acknowledged.
+   */
+  claim(request: ClaimRequest): Promise<readonly Job[]>;
+  /** Ends leases: the outcome becomes an event iff `worker` still holds that dispatch. */
+  settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]>;
+  /** Renews the worker's leases; names what it should stop. */
+  heartbeat(worker: string, held: readonly JobRef[]): Promise<HeartbeatAnswer>;
+  /** Lines of a running task's log. */
+  log(lines: readonly (JobRef & { readonly log: readonly LogLine[] })[]): Promise<void>;
+  report(reports: readonly ProgressReport[]): void;
+  /** Calls when there may be something to claim. */
+  onWork(listener: () => void): Unsubscribe;
+  /** Calls with ids of running jobs that should stop at once. */
+  onCancel(listener: (ids: readonly string[]) => void): Unsubscribe;
+}
+
+export interface Broker extends BrokerHub, BrokerWorker {
+  stop(): Promise<void>;
+}
+
+/** A silent worker loses its leases after this long. */
+export const LEASE_MS = 15_000;
+/** How often a worker says that it lives. */
+export const HEARTBEAT_MS = 3_000;

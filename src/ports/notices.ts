@@ -1,0 +1,9 @@
+import type { StoredTask } from "./tasks.ts";
+
+/** Whoever tells users what became of their tasks. Called after the commit, in seq order; must not throw. */
+export interface Notifier {
+  /** A stored transition; `result` is JSON text once done. */
+  transition(task: StoredTask, result: string | null, at: number): void;
+  /** Progress in between, of a task in progress; it has no seq of its own. */
+  progress(task: StoredTask, at: number): void;
+}

@@ -1,0 +1,119 @@
+import { type Task, dispatch } from "../domain/task.ts";
+import type { BrokerHub, Job } from "../ports/broker.ts";
+import type { Log } from "../ports/runtime.ts";
+import type { StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
+import type { Window } from "./window.ts";
+
+/** Rows moved into the window in one transaction: long enough to be cheap, short enough to keep requests waiting for less than a few ms. */
+const FEED_ROWS = 500;
+
+/** Follows stored changes; called with the two exchanged it takes one back. */
+export interface Counter {
+  moved(before: Task | null, after: Task | null): void;
+}
+
+/**
+ * Hands queued rows to the broker: at once while the window has room, later as lanes drain. Everything is decided
+ * inside the caller's transaction and sent after its commit.
+ */
+export class Dispatcher {
+  readonly #hub: BrokerHub;
+  readonly #store: TaskStore;
+  readonly #work: UnitOfWork;
+  readonly #window: Window;
+  readonly #counters: readonly Counter[];
+  readonly #log: Log;
+  #outbox: Job[] = [];
+  #feeding = false;
+
+  /** @param parts.counters whatever else keeps count of tasks: they follow every stored change */
+  constructor(parts: { hub: BrokerHub; store: TaskStore; work: UnitOfWork; window: Window; counters: readonly Counter[]; log: Log }) {
+    this.#hub = parts.hub;
+    this.#store = parts.store;
+    this.#work = parts.work;
+    this.#window = parts.window;
+    this.#counters = [parts.window, ...parts.counters];
+    this.#log = parts.log;
+  }
+
+  /** Counts what the database holds; before anything else uses the dispatcher. */
+  load(): void {
+    for (const { count, dispatched, ...lane } of this.#store.queuedLanes()) this.#window.add(lane, dispatched, count);
+    this.feed();
+  }
+
+  /** A task that has just queued, as it is to be stored: dispatched if the window has room for it. */
+  place<T extends Task>(task: T): T {
+    return task.status === "queued" && this.#window.admits(task) ? (dispatch(task) as T) : task;
+  }
+
+  /** Follows a stored change (before null: a new row), and sends the job if the task has just been dispatched. */
+  follow(tx: Transaction, before: StoredTask | null, after: StoredTask, args?: string): void {
+    for (const counter of this.#counters) counter.moved(before, after);
+    tx.onRollback(() => {
+      for (const counter of this.#counters) counter.moved(after, before);
+    });
+    const sent = after.status === "queued" && after.dispatched && after.fence !== (before?.fence ?? 0);
+    if (sent) this.#send(tx, after, args ?? this.#store.withBody(after.id)?.args ?? "null");
+    tx.afterCommit(() => this.feed());
+  }
+
+  /** Sends the job of a dispatched row again, at the same fence: the broker does not know it. */
+  async resend(tasks: readonly TaskWithBody[]): Promise<void> {
+    for (const task of tasks) this.#window.carries(task.id, task.args.length);
+    await this.#hub.enqueue(tasks.map((task) => toJob(task, task.args)));
+  }
+
+  /** Moves waiting rows into the window while it has room. */
+  feed(): void {
+    if (this.#feeding) return;
+    const next = this.#window.nextHungry();
+    if (!next) return;
+    this.#feeding = true;
+    const limit = Math.min(next.room, FEED_ROWS);
+    this.#work
+      .grouped((tx) => {
+        for (const task of this.#store.waiting(next.lane, limit)) this.#admit(tx, task);
+      })
+      .catch((error: unknown) => this.#log.error("could not feed the broker", { error: String(error) }))
+      .finally(() => {
+        this.#feeding = false;
+        this.feed();
+      });
+  }
+
+  #admit(tx: Transaction, { args, result: _, ...before }: TaskWithBody): void {
+    const after = dispatch(before) as StoredTask;
+    this.#store.update(before, after);
+    this.follow(tx, before, after, args);
+  }
+
+  #send(tx: Transaction, task: StoredTask, args: string): void {
+    this.#window.carries(task.id, args.length);
+    tx.afterCommit(() => {
+      if (this.#outbox.push(toJob(task, args)) === 1) queueMicrotask(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const jobs = this.#outbox;
+    this.#outbox = [];
+    // What the broker does not take now, the reconciler finds missing.
+    this.#hub.enqueue(jobs).catch((error: unknown) => this.#log.warn("could not enqueue", { jobs: jobs.length, error: String(error) }));
+  }
+}
+
+function toJob(task: StoredTask, args: string): Job {
+  return {
+    id: task.id,
+    fence: task.fence,
+    name: task.name,
+    queue: task.queue,
+    priority: task.priority,
+    owner: task.ownerId,
+    attempt: task.attempt,
+    maxAttempts: task.maxAttempts,
+    alone: task.deaths > 0,
+    args,
+  };
+}

@@ -1,0 +1,103 @@
+import { suspect, lose } from "../domain/task.ts";
+import { type BrokerHub, LEASE_MS } from "../ports/broker.ts";
+import type { Notifier } from "../ports/notices.ts";
+import type { Clock, Log, Service } from "../ports/runtime.ts";
+import type { TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Recorder } from "./recorder.ts";
+import { Transitions } from "./transitions.ts";
+
+/** How often rows and broker are compared, in milliseconds. */
+const EVERY_MS = 30_000;
+const PAGE_ROWS = 500;
+
+interface Parts {
+  readonly hub: BrokerHub;
+  readonly store: TaskStore;
+  readonly work: UnitOfWork;
+  readonly dispatcher: Dispatcher;
+  readonly recorder: Recorder;
+  readonly notifier: Notifier;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Compares what the rows say the broker holds with what it does hold, and mends the difference: queued jobs are sent
+ * again; running ones that it does not know are lost, at once where the process that ran them is known to be gone.
+ */
+export class Reconciler implements Service {
+  readonly #parts: Parts;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #running: Promise<void> | undefined;
+  /** Running dispatches that the broker did not know, and since when. */
+  #missingSince = new Map<string, number>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** The embedded broker's workers died with the last process: what was in progress then, died with it. */
+  async start(): Promise<void> {
+    await this.#pass(this.#parts.hub.kind === "embedded");
+    this.#timer = setInterval(() => this.#soon(), EVERY_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  #soon(): void {
+    this.#running ??= this.#pass(false)
+      .catch((error: unknown) => this.#parts.log.warn("could not reconcile", { error: String(error) }))
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async #pass(workersDied: boolean): Promise<void> {
+    const { hub, store, recorder, dispatcher } = this.#parts;
+    await hub.reap();
+    await recorder.drained();
+    const stillMissing = new Map<string, number>();
+    let after = 0;
+    for (let rows = store.dispatched(after, PAGE_ROWS); rows.length > 0; rows = store.dispatched(after, PAGE_ROWS)) {
+      after = rows.at(-1)?.n ?? after;
+      const missing = new Set((await hub.missing(rows)).map((ref) => ref.id));
+      // What changed while the broker was asked is looked at next time.
+      const unknown = rows.filter((row) => missing.has(row.id) && store.get(row.id)?.seq === row.seq);
+      await dispatcher.resend(unknown.filter((row) => row.status === "queued"));
+      const running = unknown.filter((row) => row.status === "in progress");
+      if (workersDied) await this.#lose(running, true);
+      else await this.#lose(this.#overdue(running, stillMissing), false);
+    }
+    this.#missingSince = stillMissing;
+  }
+
+  /** A worker that still runs a job says so within a lease; only then is a silent one lost. */
+  #overdue(running: readonly TaskWithBody[], stillMissing: Map<string, number>): TaskWithBody[] {
+    const now = this.#parts.clock.now();
+    return running.filter((row) => {
+      const key = `${row.id} ${row.fence}`;
+      const since = this.#missingSince.get(key) ?? now;
+      stillMissing.set(key, since);
+      return now - since > LEASE_MS;
+    });
+  }
+
+  async #lose(rows: readonly TaskWithBody[], died: boolean): Promise<void> {
+    if (rows.length === 0) return;
+    const { work, store, clock } = this.#parts;
+    await work.grouped((tx) => {
+      const now = clock.now();
+      const transitions = new Transitions(this.#parts, tx);
+      for (const { args: _args, result: _result, ...row } of rows) {
+        const task = store.get(row.id) ?? row;
+        transitions.stage(task, died ? suspect(task, now) : lose(task, now), null, now);
+      }
+      transitions.store();
+    });
+    this.#parts.log.warn("tasks lost their worker", { tasks: rows.length, died });
+  }
+}

@@ -1,0 +1,172 @@
+import * as life from "../domain/task.ts";
+import type { Task } from "../domain/task.ts";
+import type { BrokerEvent, BrokerHub, Offset, ProgressReport, Unsubscribe } from "../ports/broker.ts";
+import type { Notifier } from "../ports/notices.ts";
+import type { Log, Service } from "../ports/runtime.ts";
+import type { StoredTask, TaskStore, Transaction, UnitOfWork } from "../ports/tasks.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { Transitions } from "./transitions.ts";
+
+/** Events stored in one transaction. */
+const PAGE_EVENTS = 1_000;
+/** After a failed commit (a full disk), how long until the next try, in milliseconds. */
+const RETRY_MS = 500;
+/** Progress of a running task is written to its row at most this often, in milliseconds. */
+const PROGRESS_SAVE_MS = 1_000;
+
+interface Parts {
+  readonly hub: BrokerHub;
+  readonly store: TaskStore;
+  readonly work: UnitOfWork;
+  readonly dispatcher: Dispatcher;
+  readonly notifier: Notifier;
+  readonly log: Log;
+  /** Told when a task has been put off to a time. */
+  readonly onPutOff: (runAt: number) => void;
+}
+
+/**
+ * Reads the broker's events and makes them rows: the only one that applies an outcome, and only while the task is not
+ * terminal and the fence matches. What it stores and how far it has read commit together, so reading twice changes nothing.
+ */
+export class Recorder implements Service {
+  readonly #parts: Parts;
+  #offset: Offset | null = null;
+  #pumping: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  readonly #subscriptions: Unsubscribe[] = [];
+  /** Running tasks whose row lags behind their progress. */
+  readonly #unsaved = new Map<string, StoredTask>();
+  #saving: ReturnType<typeof setInterval> | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { hub, store } = this.#parts;
+    this.#offset = store.offset(hub.kind);
+    this.#subscriptions.push(
+      hub.onEvents(() => this.#poke()),
+      hub.onProgress((reports) => this.#progress(reports)),
+    );
+    this.#saving = setInterval(() => this.saveProgress(), PROGRESS_SAVE_MS);
+    this.#poke();
+  }
+
+  async stop(): Promise<void> {
+    for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
+    clearInterval(this.#saving);
+    clearTimeout(this.#retry);
+    await this.drained();
+    this.#stopped = true;
+  }
+
+  /** Resolves when every event that the broker has now is stored (or could not be). */
+  async drained(): Promise<void> {
+    this.#poke();
+    while (this.#pumping) await this.#pumping;
+  }
+
+  /** Writes the latest progress of running tasks to their rows. */
+  saveProgress(): void {
+    if (this.#unsaved.size === 0) return;
+    const tasks = [...this.#unsaved.values()];
+    this.#unsaved.clear();
+    this.#parts.work
+      .grouped(() => {
+        for (const task of tasks) this.#parts.store.saveProgress(task.id, task.fence, task.progress, task.message);
+      })
+      .catch((error: unknown) => this.#parts.log.warn("could not save progress", { error: String(error) }));
+  }
+
+  #poke(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    if (this.#pumping) return;
+    this.#pumping = this.#pump().finally(() => {
+      this.#pumping = undefined;
+    });
+  }
+
+  async #pump(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      try {
+        await this.#record();
+      } catch (error) {
+        this.#parts.log.error("could not record", { error: String(error) });
+        clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.#poke(), RETRY_MS);
+        return;
+      }
+    }
+  }
+
+  async #record(): Promise<void> {
+    const { hub, store, work } = this.#parts;
+    const page = await hub.events(this.#offset, PAGE_EVENTS);
+    if (page.events.length === 0) return;
+    await work.grouped((tx) => {
+      const transitions = new Transitions(this.#parts, tx);
+      for (const event of page.events) this.#apply(transitions, tx, event);
+      transitions.store();
+      store.saveOffset(hub.kind, page.offset);
+    });
+    this.#offset = page.offset;
+    await hub.acknowledge(page.offset);
+    this.#again ||= page.more;
+  }
+
+  #apply(transitions: Transitions, tx: Transaction, event: BrokerEvent): void {
+    const task = transitions.get(event.id);
+    if (!task) return;
+    if (event.kind === "log" || ("log" in event && event.log)) this.#parts.store.appendLog(task.n, event.log ?? []);
+    if (!life.accepts(task, event.fence)) return;
+    const next = this.#next(task, event);
+    if (!next) return;
+    if (next.status !== "in progress") this.#unsaved.delete(task.id);
+    transitions.stage(task, next, event.kind === "done" ? event.result : null, event.kind === "log" ? task.createdAt : event.at);
+    if (next.status === "retrying") tx.afterCommit(() => this.#parts.onPutOff(next.runAt));
+  }
+
+  /** The transition that an event asks for; undefined: none. */
+  #next(task: StoredTask, event: BrokerEvent): Task | undefined {
+    switch (event.kind) {
+      case "started":
+        return task.status === "queued" ? life.start(task, event.at) : undefined;
+      case "done":
+        return life.complete(task, event.at);
+      case "failed":
+        return life.failAttempt(task, event.at, event.error, event.retryInMs);
+      case "cancelled":
+        return life.cancel(task, event.at);
+      case "released":
+        return life.release(task, event.at);
+      case "lost":
+        return life.lose(task, event.at);
+      case "suspected":
+        return life.suspect(task, event.at);
+      case "log":
+        return undefined;
+    }
+  }
+
+  #progress(reports: readonly ProgressReport[]): void {
+    for (const { id, fence, progress, message, at } of reports) {
+      const task = this.#unsaved.get(id) ?? this.#parts.store.get(id);
+      if (task?.status !== "in progress" || !life.accepts(task, fence)) continue;
+      const current = { ...task, ...life.report(task, progress, message) };
+      this.#unsaved.set(id, current);
+      this.#parts.notifier.progress(current, at);
+    }
+  }
+
+  /** A running task with the progress that its row may not show yet. */
+  current<T extends StoredTask>(task: T): T {
+    const newer = this.#unsaved.get(task.id);
+    return newer && newer.seq === task.seq ? { ...task, progress: newer.progress, message: newer.message } : task;
+  }
+}

@@ -1,0 +1,223 @@
+import type { TaskPolicy } from "../domain/definition.ts";
+import { Conflict, InvalidInput, NotFound } from "../domain/errors.ts";
+import * as life from "../domain/task.ts";
+import type { Priority, Status, Task } from "../domain/task.ts";
+import type { BrokerHub, LogLine } from "../ports/broker.ts";
+import type { Definitions, KnownTask } from "../ports/definitions.ts";
+import type { Notifier } from "../ports/notices.ts";
+import type { Clock, Random } from "../ports/runtime.ts";
+import type { Page, StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Quotas } from "./quotas.ts";
+import type { Recorder } from "./recorder.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { Transitions } from "./transitions.ts";
+
+/** Whose tasks a call may touch. */
+export interface Caller {
+  /** The account's integer key. */
+  readonly n: number;
+  /** The account's UUID. */
+  readonly id: string;
+  readonly admin: boolean;
+}
+
+export interface SubmitOptions {
+  /** Not run before this many milliseconds have passed. Default 0. */
+  readonly delayMs?: number;
+  readonly priority?: Priority;
+  /** Repeats with the same key, by the same caller for the same task, get the first one's task. */
+  readonly idempotencyKey?: string;
+}
+
+export interface ListQuery {
+  readonly status?: Status;
+  readonly name?: string;
+  /** An account's key, or "all"; admins only. Default: the caller's own. */
+  readonly owner?: number | "all";
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** Longest delay, in milliseconds: a year. */
+const MAX_DELAY_MS = 366 * 86_400_000;
+
+interface Parts {
+  readonly store: TaskStore;
+  readonly work: UnitOfWork;
+  readonly definitions: Definitions;
+  readonly dispatcher: Dispatcher;
+  readonly recorder: Recorder;
+  readonly scheduler: Scheduler;
+  readonly notifier: Notifier;
+  readonly hub: BrokerHub;
+  readonly quotas: Quotas;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What users do with tasks. Whatever it answers has been committed. */
+export class Tasks {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  definitions(): readonly TaskPolicy[] {
+    return this.#parts.definitions.all();
+  }
+
+  /**
+   * Accepts one task.
+   *
+   * @throws NotFound `unknown_task`; InvalidInput `invalid_input`; Conflict `idempotency_conflict`; TooMany `queue_full`; Unavailable
+   */
+  async submit(caller: Caller, name: string, input: unknown, options: SubmitOptions = {}): Promise<StoredTask> {
+    const known = this.#known(name);
+    const problems = known.check(input);
+    refuse(name, problems instanceof Promise ? await problems : problems);
+    const args = JSON.stringify(input);
+    return this.#parts.work.grouped((tx) => {
+      const repeated = options.idempotencyKey === undefined ? undefined : this.#repeated(caller, name, options.idempotencyKey, args);
+      return repeated ?? this.#accept(tx, caller, known.policy, args, options);
+    });
+  }
+
+  /** Accepts a batch: all of it or nothing. Throws as `submit`, with paths that begin with the input's index. */
+  async submitBatch(caller: Caller, name: string, inputs: readonly unknown[], options: SubmitOptions = {}): Promise<readonly StoredTask[]> {
+    const known = this.#known(name);
+    const problems = [];
+    for (const [i, input] of inputs.entries()) {
+      const found = await known.check(input);
+      problems.push(...found.map((problem) => ({ path: `/${i}${problem.path}`, message: problem.message })));
+    }
+    refuse(name, problems);
+    const args = inputs.map((input) => JSON.stringify(input));
+    return this.#parts.work.grouped((tx) => {
+      this.#parts.quotas.check(caller.n, args.length);
+      return args.map((text) => this.#accept(tx, caller, known.policy, text, options));
+    });
+  }
+
+  list(caller: Caller, query: ListQuery): Page {
+    const owner = query.owner === undefined || !caller.admin ? caller.n : query.owner;
+    return this.#parts.store.page({ ...query, owner: owner === "all" ? undefined : owner });
+  }
+
+  /** @throws NotFound `task_not_found`, for somebody else's task too */
+  show(caller: Caller, id: string): TaskWithBody {
+    const task = this.#parts.store.withBody(id);
+    if (!task || !mayTouch(caller, task)) throw notFound();
+    return this.#parts.recorder.current(task);
+  }
+
+  /** @throws NotFound `task_not_found` */
+  logs(caller: Caller, id: string): readonly LogLine[] {
+    return this.#parts.store.log(this.#own(caller, id).n);
+  }
+
+  /**
+   * Asks for a task to stop: at once where it waits, as soon as its worker has stopped it where it runs.
+   *
+   * @throws NotFound `task_not_found`; Conflict `task_ended`
+   */
+  async cancel(caller: Caller, id: string): Promise<TaskWithBody> {
+    await this.#parts.work.grouped((tx) => {
+      const task = this.#own(caller, id);
+      if (life.isTerminal(task.status)) throw new Conflict("task_ended", `the task is ${task.status} already`);
+      const now = this.#parts.clock.now();
+      const next = task.status === "in progress" ? life.requestCancel(task) : life.cancel(task, now);
+      this.#change(tx, task, next, now);
+      if (task.dispatched) tx.afterCommit(() => void this.#parts.hub.cancel([id]));
+    });
+    return this.show(caller, id);
+  }
+
+  /**
+   * Runs a task that failed or was cancelled once more, from attempt 1.
+   *
+   * @throws NotFound `task_not_found`; Conflict `task_not_ended`; TooMany `queue_full`
+   */
+  async retry(caller: Caller, id: string): Promise<TaskWithBody> {
+    await this.#parts.work.grouped((tx) => {
+      const task = this.#own(caller, id);
+      if (task.status !== "failed" && task.status !== "cancelled") {
+        throw new Conflict("task_not_ended", `only a failed or cancelled task can be retried; this one is ${task.status}`);
+      }
+      this.#parts.quotas.check(task.owner, 1);
+      const now = this.#parts.clock.now();
+      this.#change(tx, task, life.retryByOwner(task, now), now);
+    });
+    return this.show(caller, id);
+  }
+
+  #change(tx: Transaction, task: StoredTask, next: Task, now: number): void {
+    const transitions = new Transitions(this.#parts, tx);
+    transitions.stage(task, next, null, now);
+    transitions.store();
+  }
+
+  #accept(tx: Transaction, caller: Caller, policy: TaskPolicy, args: string, options: SubmitOptions): StoredTask {
+    const { store, dispatcher, quotas, notifier, clock, random, scheduler } = this.#parts;
+    quotas.check(caller.n, 1);
+    const now = clock.now();
+    const accepted = life.accept(
+      {
+        id: random.uuid(),
+        owner: caller.n,
+        name: policy.name,
+        queue: policy.queue,
+        priority: options.priority ?? "normal",
+        maxAttempts: policy.retry.maxAttempts,
+        delayMs: options.delayMs ?? 0,
+      },
+      now,
+    );
+    const task = store.insert(dispatcher.place(accepted), store.nextSeq(), caller.id, args, options.idempotencyKey ?? null);
+    dispatcher.follow(tx, null, task, args);
+    tx.afterCommit(() => {
+      notifier.transition(task, null, now);
+      if (task.status === "scheduled") scheduler.expect(task.runAt);
+    });
+    return task;
+  }
+
+  /** The task that this key was used for before, if its input was the same. */
+  #repeated(caller: Caller, name: string, key: string, args: string): StoredTask | undefined {
+    const earlier = this.#parts.store.byIdempotencyKey(caller.n, name, key);
+    if (!earlier) return undefined;
+    if (earlier.args !== args && !Bun.deepEquals(JSON.parse(earlier.args), JSON.parse(args))) {
+      throw new Conflict("idempotency_conflict", "this Idempotency-Key was used with another input");
+    }
+    return earlier;
+  }
+
+  #known(name: string): KnownTask {
+    const known = this.#parts.definitions.get(name);
+    if (!known) throw new NotFound("unknown_task", `there is no task "${name}"`);
+    return known;
+  }
+
+  #own(caller: Caller, id: string): StoredTask {
+    const task = this.#parts.store.get(id);
+    if (!task || !mayTouch(caller, task)) throw notFound();
+    return task;
+  }
+}
+
+/** @throws InvalidInput `invalid_delay` when it is longer than a year */
+export function checkDelay(delayMs: number): number {
+  if (delayMs > MAX_DELAY_MS) throw new InvalidInput("invalid_delay", "a delay can be 366d at most", [{ path: "/delay", message: "too long" }]);
+  return delayMs;
+}
+
+const mayTouch = (caller: Caller, task: StoredTask): boolean => task.owner === caller.n || caller.admin;
+
+/** One answer for what is not there and for what is somebody else's. */
+const notFound = (): NotFound => new NotFound("task_not_found", "there is no such task");
+
+function refuse(name: string, problems: readonly { path: string; message: string }[]): void {
+  if (problems.length > 0) throw new InvalidInput("invalid_input", `the input does not fit the task "${name}"`, problems);
+}
+

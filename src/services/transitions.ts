@@ -1,0 +1,58 @@
+import type { Task } from "../domain/task.ts";
+import type { Notifier } from "../ports/notices.ts";
+import type { StoredTask, TaskStore, Transaction } from "../ports/tasks.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+
+interface Change {
+  readonly before: StoredTask;
+  after: StoredTask;
+  result: string | null;
+}
+
+/**
+ * The transitions of one transaction. A task that changes more than once in it (started, done) is written once, while
+ * its owner still hears of each step, in seq order, after the commit.
+ */
+export class Transitions {
+  readonly #store: TaskStore;
+  readonly #dispatcher: Dispatcher;
+  readonly #notifier: Notifier;
+  readonly #tx: Transaction;
+  readonly #changes = new Map<string, Change>();
+
+  constructor(parts: { store: TaskStore; dispatcher: Dispatcher; notifier: Notifier }, tx: Transaction) {
+    this.#store = parts.store;
+    this.#dispatcher = parts.dispatcher;
+    this.#notifier = parts.notifier;
+    this.#tx = tx;
+  }
+
+  /** The task as this transaction has it by now. */
+  get(id: string): StoredTask | undefined {
+    return this.#changes.get(id)?.after ?? this.#store.get(id);
+  }
+
+  /** Takes a transition up: renews seq, dispatches what queues again, and tells the owner once it is stored. */
+  stage(before: StoredTask, next: Task, result: string | null, at: number): StoredTask {
+    const seq = this.#store.nextSeq();
+    const after: StoredTask = { ...before, ...this.#dispatcher.place(next), seq };
+    const change = this.#changes.get(before.id);
+    if (change) {
+      change.after = after;
+      change.result = result;
+    } else {
+      this.#changes.set(before.id, { before, after, result });
+    }
+    this.#tx.afterCommit(() => this.#notifier.transition(after, result, at));
+    return after;
+  }
+
+  /** Writes what was staged. */
+  store(): void {
+    for (const { before, after, result } of this.#changes.values()) {
+      if (after.status === "done") this.#store.complete(before, after, result ?? "null");
+      else this.#store.update(before, after);
+      this.#dispatcher.follow(this.#tx, before, after);
+    }
+  }
+}

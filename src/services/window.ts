@@ -1,0 +1,133 @@
+import type { Task } from "../domain/task.ts";
+import type { Lane } from "../ports/tasks.ts";
+
+/**
+ * The broker holds only a window of the backlog, so that a million queued tasks cost it nothing: so many jobs a lane,
+ * so many in all, and so many bytes of their inputs.
+ */
+export interface WindowLimits {
+  readonly lane: number;
+  readonly total: number;
+  readonly bytes: number;
+}
+
+export const WINDOW: WindowLimits = { lane: 1_000, total: 50_000, bytes: 64 * 1024 * 1024 };
+
+/** Inputs smaller than this are not worth counting: 50,000 of them stay within the bound anyway. */
+const COUNTED_BYTES = 1_024;
+
+interface LaneState {
+  readonly lane: Lane;
+  /** Queued jobs that the broker holds. */
+  inBroker: number;
+  /** Queued rows that it does not hold yet. */
+  waiting: number;
+  hungry: boolean;
+}
+
+/** Counts, per lane, what the broker holds and what waits outside, and says which lanes can take more. */
+export class Window {
+  readonly #limits: WindowLimits;
+  readonly #lanes = new Map<string, LaneState>();
+  /** Lanes with rows outside and room inside, in turn. */
+  #hungry: LaneState[] = [];
+  readonly #bytes = new Map<string, number>();
+  #totalBytes = 0;
+  #inBroker = 0;
+  #waiting = 0;
+
+  constructor(limits: WindowLimits = WINDOW) {
+    this.#limits = limits;
+  }
+
+  get inBroker(): number {
+    return this.#inBroker;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Whether a task that queues now goes straight to the broker: there is room, and nobody of its lane waits before it. */
+  admits(task: Task): boolean {
+    const state = this.#lanes.get(keyOf(task));
+    if (this.#inBroker >= this.#limits.total || this.#totalBytes >= this.#limits.bytes) return false;
+    return state === undefined || (state.waiting === 0 && state.inBroker < this.#limits.lane);
+  }
+
+  /** Accounts for a stored change; called with the two exchanged it takes the change back. */
+  moved(before: Task | null, after: Task | null): void {
+    if (before?.status === "queued") this.#count(before, -1);
+    if (after?.status === "queued") this.#count(after, 1);
+    const ended = after === null || !after.dispatched;
+    if (before !== null && ended) this.#freeBytes(before.id);
+  }
+
+  /** Notes the size of an input that the broker takes. */
+  carries(id: string, bytes: number): void {
+    if (bytes < COUNTED_BYTES || this.#bytes.has(id)) return;
+    this.#bytes.set(id, bytes);
+    this.#totalBytes += bytes;
+  }
+
+  /** Adds rows found at the start. */
+  add(lane: Lane, dispatched: boolean, count: number): void {
+    this.#change(this.#state(lane), dispatched, count);
+  }
+
+  /** The next lane to be fed and how many jobs it can take; undefined: none waits, or there is no room. */
+  nextHungry(): { lane: Lane; room: number } | undefined {
+    const free = this.#limits.total - this.#inBroker;
+    if (free <= 0 || this.#totalBytes >= this.#limits.bytes) return undefined;
+    for (let state = this.#hungry.shift(); state; state = this.#hungry.shift()) {
+      state.hungry = false;
+      const room = Math.min(this.#limits.lane - state.inBroker, free);
+      if (state.waiting > 0 && room > 0) return { lane: state.lane, room };
+    }
+    return undefined;
+  }
+
+  #count(task: Task, by: 1 | -1): void {
+    const state = this.#state(task);
+    this.#change(state, task.dispatched, by);
+    if (state.inBroker === 0 && state.waiting === 0) this.#lanes.delete(keyOf(task));
+  }
+
+  #change(state: LaneState, dispatched: boolean, by: number): void {
+    if (dispatched) {
+      state.inBroker += by;
+      this.#inBroker += by;
+    } else {
+      state.waiting += by;
+      this.#waiting += by;
+    }
+    this.#feedLater(state);
+  }
+
+  /** Fed again once half empty, so that feeding moves hundreds of rows at a time. */
+  #feedLater(state: LaneState): void {
+    if (state.hungry || state.waiting <= 0 || state.inBroker > this.#limits.lane / 2) return;
+    state.hungry = true;
+    this.#hungry.push(state);
+  }
+
+  #freeBytes(id: string): void {
+    const bytes = this.#bytes.get(id);
+    if (bytes === undefined) return;
+    this.#bytes.delete(id);
+    this.#totalBytes -= bytes;
+  }
+
+  #state(lane: Lane): LaneState {
+    const key = keyOf(lane);
+    let state = this.#lanes.get(key);
+    if (!state) {
+      const { queue, name, priority, owner } = lane;
+      state = { lane: { queue, name, priority, owner }, inBroker: 0, waiting: 0, hungry: false };
+      this.#lanes.set(key, state);
+    }
+    return state;
+  }
+}
+
+const keyOf = (lane: Lane): string => `${lane.owner}\n${lane.priority}\n${lane.queue}\n${lane.name}`;

@@ -1,0 +1,153 @@
+/**
+ * What a task file gets by `import { task, t } from "artel"`.
+ */
+import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definition.ts";
+import { parseDuration } from "../domain/duration.ts";
+import { InvalidInput } from "../domain/errors.ts";
+
+/** TypeBox's schema builder: `t.Object({ url: t.String() })`. */
+export const t = Type;
+
+export type { JsonSchema, RetryPolicy, TaskContext, TaskDefinition } from "../domain/definition.ts";
+
+/** Fails the attempt with a code of the task's own (snake_case), which its owner sees. */
+export class TaskError extends Error {
+  override readonly name: string = "TaskError";
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Fails the task for good: no attempt follows, whatever is left. */
+export class NonRetryableError extends TaskError {
+  override readonly name = "NonRetryableError";
+}
+
+/** How to retry; times are milliseconds or durations such as "30s". */
+export interface RetryOptions {
+  /** Attempts in all, the first included. Default 3. */
+  attempts?: number;
+  /** Upper bound of the first wait; it doubles with each attempt. Default 1s. */
+  backoff?: number | string;
+  /** No wait is longer. Default 5m. */
+  maxBackoff?: number | string;
+}
+
+/** What `task` takes. */
+export interface TaskOptions<Input extends TSchema, Output> {
+  /** `[a-z0-9][a-z0-9_.-]*`, at most 64 characters. Default: the file's name without its ending. */
+  name?: string;
+  /** Shown in the docs page and in the definitions. */
+  description?: string;
+  /** Default "default". */
+  queue?: string;
+  /** The input's schema; objects are closed: fields that it does not name are refused. */
+  input: Input;
+  /** Attempts in all, or how to retry. Default 3 attempts. */
+  retry?: number | RetryOptions;
+  /** One attempt's limit: milliseconds or a duration. Default 5m. */
+  timeout?: number | string;
+  run(input: Static<Input>, ctx: TaskContext): Output | Promise<Output>;
+}
+
+const NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
+const QUEUE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "run"]);
+const RETRY_OPTIONS = new Set(["attempts", "backoff", "maxBackoff"]);
+/** Paths under /tasks that are routes of their own. */
+const RESERVED = new Set(["definitions"]);
+const MAX_TIMEOUT_MS = 7 * 86_400_000;
+
+/**
+ * Defines a task. The default export of a task file is its result.
+ *
+ * @throws InvalidInput `invalid_definition` naming the field that is wrong
+ * @example
+ * export default task({
+ *   input: t.Object({ name: t.String() }),
+ *   run: ({ name }, ctx) => { ctx.progress(0.5); return `hello ${name}`; },
+ * });
+ */
+export function task<Input extends TSchema, Output>(options: TaskOptions<Input, Output>): TaskDefinition<Static<Input>, Output> {
+  const problem = (text: string): never => {
+    throw new InvalidInput("invalid_definition", text);
+  };
+  if (typeof options !== "object" || options === null) problem("task() takes one object");
+  refuseUnknown(options, OPTIONS, "task()");
+  if (typeof options.run !== "function") problem('"run" must be a function');
+  if (options.name !== undefined) checkTaskName(options.name);
+  if (options.queue !== undefined && !QUEUE.test(options.queue)) problem(`"queue" must match ${QUEUE.source}`);
+  if (options.description !== undefined && typeof options.description !== "string") problem('"description" must be a string');
+  const retry: RetryOptions = typeof options.retry === "number" ? { attempts: options.retry } : (options.retry ?? {});
+  refuseUnknown(retry, RETRY_OPTIONS, '"retry"');
+  const attempts = retry.attempts ?? 3;
+  if (!Number.isInteger(attempts) || attempts < 1 || attempts > 1_000) problem('"retry" attempts must be a whole number from 1 to 1000');
+  const timeoutMs = milliseconds(options.timeout ?? "5m", "timeout");
+  if (timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) problem('"timeout" must be between 1ms and 7d');
+  return {
+    policy: {
+      name: options.name ?? "",
+      description: options.description ?? "",
+      queue: options.queue ?? "default",
+      input: plainSchema(options.input),
+      timeoutMs,
+      retry: {
+        maxAttempts: attempts,
+        backoffMs: milliseconds(retry.backoff ?? "1s", "backoff"),
+        maxBackoffMs: milliseconds(retry.maxBackoff ?? "5m", "maxBackoff"),
+      },
+    },
+    run: options.run,
+  };
+}
+
+/** @throws InvalidInput `invalid_definition` when `name` cannot stand in a route */
+export function checkTaskName(name: string): void {
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new InvalidInput("invalid_definition", `"${name}" is no task name: it must match ${NAME.source}`);
+  }
+  if (RESERVED.has(name)) throw new InvalidInput("invalid_definition", `"${name}" is a reserved task name`);
+}
+
+function refuseUnknown(value: object, known: ReadonlySet<string>, where: string): void {
+  const unknown = Object.keys(value).find((key) => !known.has(key));
+  if (unknown !== undefined) {
+    throw new InvalidInput("invalid_definition", `${where} has no field "${unknown}"; it takes ${[...known].join(", ")}`);
+  }
+}
+
+function milliseconds(value: number | string, field: string): number {
+  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return Math.round(value);
+  if (typeof value === "string") return parseDuration(value);
+  throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s"`);
+}
+
+/** The schema as plain data, its objects closed unless they say otherwise. */
+function plainSchema(schema: TSchema): JsonSchema {
+  if (typeof schema !== "object" || schema === null) {
+    throw new InvalidInput("invalid_definition", '"input" must be a schema, such as t.Object({...})');
+  }
+  // JSON drops TypeBox's symbols and everything else that cannot cross a thread.
+  return closeObjects(JSON.parse(JSON.stringify(schema))) as JsonSchema;
+}
+
+function closeObjects(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(closeObjects);
+  if (typeof node !== "object" || node === null) return node;
+  const closed: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(node)) {
+    // Schemas joined by allOf see each other's fields, so closing one would refuse the other's; literal values are no schemas.
+    closed[key] = key === "allOf" || key === "const" || key === "enum" || key === "default" || key === "examples" ? value : closeObjects(value);
+  }
+  if (closed["type"] === "object" && "properties" in closed && !("additionalProperties" in closed) && !("patternProperties" in closed)) {
+    closed["additionalProperties"] = false;
+  }
+  return closed;
+}
+
+/** The type of a task's input object, for helpers of a task file. */
+export type InputOf<Schema extends TObject> = Static<Schema>;

@@ -1,0 +1,32 @@
+import type { TaskPolicy } from "../../domain/definition.ts";
+
+/** The task `parse` as plain data: the main thread needs no more, and so never loads the crawler. */
+export const policy: TaskPolicy = {
+  name: "parse",
+  description:
+    "Fetches a page and, with max_pages above 1, the pages it links to, breadth first; returns each one's title, " +
+    "description, language, headings, links and number of words. Heeds robots.txt.",
+  queue: "default",
+  input: {
+    type: "object",
+    properties: {
+      // No `format`: "uri" would refuse URLs as people paste them, with non-ASCII letters in them.
+      url: {
+        type: "string",
+        pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s/?#]",
+        maxLength: 2_048,
+        description: "Where to begin; http or https.",
+      },
+      max_pages: { type: "integer", minimum: 1, maximum: 500, default: 1, description: "The most pages to return." },
+      same_origin: {
+        type: "boolean",
+        default: true,
+        description: "Keep to the origin that the first page is at after redirects.",
+      },
+    },
+    required: ["url"],
+    additionalProperties: false,
+  },
+  timeoutMs: 600_000,
+  retry: { maxAttempts: 3, backoffMs: 2_000, maxBackoffMs: 60_000 },
+};

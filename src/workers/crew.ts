@@ -1,0 +1,102 @@
+import type { Log } from "../ports/runtime.ts";
+import type { ThreadInit } from "./messages.ts";
+import { type HandKind, SlotWorker, type WorkerEvents } from "./slot-worker.ts";
+
+/** A thread is replaced after so many jobs, or when its heap is larger than this after one: leaks do not add up. */
+const RECYCLE_JOBS = 500_000;
+const RECYCLE_HEAP_BYTES = 1024 * 1024 * 1024;
+/** A thread that is not ready by then is taken for dead, in milliseconds. */
+const READY_MS = 30_000;
+/** After a thread that died before it was ready, in milliseconds. */
+const RESTART_MS = 1_000;
+
+interface Parts {
+  readonly kind: HandKind;
+  readonly size: number;
+  readonly init: Omit<ThreadInit, "table">;
+  readonly log: Log;
+}
+
+/** Keeps a number of threads alive: starts them one at a time, replaces the dead, the worn and the bloated. */
+export class Crew {
+  readonly #parts: Parts;
+  readonly #events: WorkerEvents;
+  readonly #workers = new Set<SlotWorker>();
+  #starting: SlotWorker | undefined;
+  #readyTimer: ReturnType<typeof setTimeout> | undefined;
+  #restartTimer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
+
+  constructor(parts: Parts, events: Pick<WorkerEvents, "report" | "line" | "ended"> & { ready(): void }) {
+    this.#parts = parts;
+    this.#events = {
+      ready: (worker) => {
+        this.#started(worker);
+        events.ready();
+      },
+      report: (worker, report) => {
+        events.report(worker, report);
+        this.#recycle(worker);
+      },
+      line: (worker, line) => events.line(worker, line),
+      ended: (worker, left) => {
+        this.#workers.delete(worker);
+        events.ended(worker, left);
+        this.#lost(worker);
+      },
+    };
+  }
+
+  start(): void {
+    this.#fill();
+  }
+
+  workers(): readonly SlotWorker[] {
+    return [...this.#workers];
+  }
+
+  /** Ends all threads at once. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#readyTimer);
+    clearTimeout(this.#restartTimer);
+    for (const worker of this.#workers) worker.kill();
+  }
+
+  /** Bun has crashed when many threads started at the same time under load, so the next waits until the last is ready. */
+  #fill(): void {
+    if (this.#stopped || this.#starting || this.#workers.size >= this.#parts.size) return;
+    const worker = new SlotWorker(this.#parts.kind, this.#parts.init, this.#events);
+    this.#starting = worker;
+    this.#workers.add(worker);
+    this.#readyTimer = setTimeout(() => worker.kill(), READY_MS);
+  }
+
+  #started(worker: SlotWorker): void {
+    if (this.#starting !== worker) return;
+    clearTimeout(this.#readyTimer);
+    this.#starting = undefined;
+    this.#fill();
+  }
+
+  #lost(worker: SlotWorker): void {
+    if (this.#stopped) return;
+    const early = this.#starting === worker;
+    if (!early) return this.#fill();
+    this.#parts.log.error("a worker thread ended before it was ready");
+    this.#restartTimer = setTimeout(() => {
+      this.#starting = undefined;
+      this.#fill();
+    }, RESTART_MS);
+  }
+
+  /** One thread at a time gets no more jobs and ends with its last one. */
+  #recycle(worker: SlotWorker): void {
+    const worn = worker.ranJobs >= RECYCLE_JOBS || worker.heapBytes >= RECYCLE_HEAP_BYTES;
+    if (worn && ![...this.#workers].some((other) => other.retiring)) {
+      worker.retiring = true;
+      this.#parts.log.info("recycling a worker thread", { jobs: worker.ranJobs, heap_bytes: worker.heapBytes });
+    }
+    if (worker.retiring && worker.heldCount === 0 && worker.alive) worker.kill();
+  }
+}

@@ -1,0 +1,171 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { LogLevel, TaskDefinition } from "../domain/definition.ts";
+import type { Outcome } from "../ports/broker.ts";
+import type { Clock, Random } from "../ports/runtime.ts";
+import type { FromThread, SlotJob, StopReason } from "./messages.ts";
+import { Run, type RunHost } from "./run.ts";
+import type { SlotTable } from "./slots.ts";
+
+/** Runs begin one after the other for this long, then outcomes go out and the event loop turns, in milliseconds. */
+const BURST_MS = 2;
+/** Progress of one task is handed on at most this often, in milliseconds; the first at once. */
+const PROGRESS_MS = 100;
+
+type Report = Extract<FromThread, { kind: "report" }>;
+
+interface Parts {
+  readonly table: SlotTable;
+  readonly load: (name: string) => TaskDefinition | Promise<TaskDefinition>;
+  /** Where a task's code lies, if not inside the executable. */
+  readonly fileOf: (name: string) => string | undefined;
+  readonly send: (message: FromThread) => void;
+  readonly fetch: (url: string | URL, init: RequestInit) => Promise<Response>;
+  readonly heapBytes: () => number;
+  readonly clock: Clock;
+  readonly random: Pick<Random, "fraction">;
+}
+
+/** Runs jobs in this thread's slots and reports what comes of them in batches. Knows no broker. */
+export class Executor implements RunHost {
+  readonly clock: Clock;
+  readonly random: Pick<Random, "fraction">;
+  readonly #parts: Parts;
+  readonly #current = new AsyncLocalStorage<Run>();
+  readonly #runs = new Map<number, Run>();
+  #queue: SlotJob[] = [];
+  #pumping = false;
+  #ended: { slot: number; outcome: Outcome }[] = [];
+  #freed: number[] = [];
+  #flushing = false;
+  /** When each run's progress was last sent; runs whose latest progress was not. */
+  readonly #sentAt = new WeakMap<Run, number>();
+  readonly #unsent = new Set<Run>();
+  readonly #logged = new Set<Run>();
+  #progressTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.clock = parts.clock;
+    this.random = parts.random;
+  }
+
+  run(jobs: readonly SlotJob[]): void {
+    this.#queue.push(...jobs);
+    if (!this.#pumping) this.#pump();
+  }
+
+  stop(slot: number, id: string, fence: number, reason: StopReason): void {
+    const run = this.#runs.get(slot);
+    if (run?.job.id === id && run.job.fence === fence) run.stop(reason);
+  }
+
+  /** The run whose code is on the stack or was the cause of this callback. */
+  current(): Run | undefined {
+    return this.#current.getStore();
+  }
+
+  running(): readonly Run[] {
+    return [...this.#runs.values()];
+  }
+
+  progress(run: Run): void {
+    const now = this.clock.now();
+    this.#unsent.add(run);
+    if (now - (this.#sentAt.get(run) ?? 0) < PROGRESS_MS) {
+      this.#progressTimer ??= setTimeout(() => this.#flush(), PROGRESS_MS);
+      return;
+    }
+    this.#sentAt.set(run, now);
+    // At once, and not in a later turn: the task may be busy and let no turn come.
+    this.#flush();
+  }
+
+  logged(run: Run): void {
+    this.#logged.add(run);
+    this.#flushSoon();
+  }
+
+  fetch(url: string | URL, init: RequestInit): Promise<Response> {
+    return this.#parts.fetch(url, init);
+  }
+
+  /** Sends what has come up outside of any task. */
+  line(level: LogLevel, message: string): void {
+    this.#parts.send({ kind: "line", level, message });
+  }
+
+  #pump(): void {
+    this.#pumping = true;
+    const until = performance.now() + BURST_MS;
+    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+      this.#begin(next);
+      if (performance.now() > until) break;
+    }
+    if (this.#queue.length === 0) {
+      this.#pumping = false;
+      return;
+    }
+    setImmediate(() => {
+      this.#flush();
+      this.#pump();
+    });
+  }
+
+  #begin({ slot, job }: SlotJob): void {
+    if (!this.#parts.table.begin(slot, this.clock.now())) {
+      this.#parts.table.free(slot);
+      this.#freed.push(slot);
+      return this.#flushSoon();
+    }
+    const run = new Run({ slot, job, file: this.#parts.fileOf(job.name) }, this, (outcome) => this.#end(run, outcome));
+    this.#runs.set(slot, run);
+    this.#current.run(run, () => void run.execute(() => this.#parts.load(job.name)));
+  }
+
+  #end(run: Run, outcome: Outcome): void {
+    this.#runs.delete(run.slot);
+    this.#unsent.delete(run);
+    this.#logged.delete(run);
+    this.#parts.table.free(run.slot);
+    this.#ended.push({ slot: run.slot, outcome });
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    clearTimeout(this.#progressTimer);
+    this.#progressTimer = undefined;
+    if (this.#ended.length + this.#freed.length + this.#unsent.size + this.#logged.size === 0) return;
+    const report: Report = {
+      kind: "report",
+      ended: this.#ended,
+      freed: this.#freed,
+      progress: [...this.#unsent].map((run) => this.#progressOf(run)),
+      log: [...this.#logged].map(takeLines),
+      heapBytes: this.#parts.heapBytes(),
+    };
+    this.#ended = [];
+    this.#freed = [];
+    this.#unsent.clear();
+    this.#logged.clear();
+    this.#parts.send(report);
+  }
+
+  #progressOf(run: Run): Report["progress"][number] {
+    const at = this.clock.now();
+    this.#sentAt.set(run, at);
+    return { id: run.job.id, fence: run.job.fence, progress: run.progressShare, message: run.progressMessage, at };
+  }
+}
+
+function takeLines(run: Run): Report["log"][number] {
+  const log = run.lines;
+  run.lines = [];
+  return { id: run.job.id, fence: run.job.fence, log };
+}

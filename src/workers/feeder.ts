@@ -1,0 +1,92 @@
+import type { Job } from "../ports/broker.ts";
+import type { Settlement, SettlementParts } from "./settlement.ts";
+import type { SlotWorker } from "./slot-worker.ts";
+
+/** Claims jobs for the free slots of a crew. */
+export class Feeder {
+  readonly #parts: SettlementParts;
+  readonly #settlement: Settlement;
+  readonly #tasks: readonly string[];
+  readonly #workers: () => readonly SlotWorker[];
+  /** Slots that claims under way are for. */
+  #reserved = 0;
+  #again = false;
+  #quiet = false;
+
+  constructor(parts: SettlementParts, settlement: Settlement, workers: () => readonly SlotWorker[]) {
+    this.#parts = parts;
+    this.#settlement = settlement;
+    this.#tasks = [...parts.policies.keys()];
+    this.#workers = workers;
+  }
+
+  /** No more claims. */
+  quiet(): void {
+    this.#quiet = true;
+  }
+
+  /** Claims for every slot that is free now. */
+  feed(): void {
+    if (this.#quiet) return;
+    const free = this.#freeSlots() - this.#reserved;
+    if (free <= 0) {
+      this.#again = true;
+      return;
+    }
+    this.#again = false;
+    this.#reserved += free;
+    const { broker, worker, log } = this.#parts;
+    broker
+      .claim({ worker, max: free, tasks: this.#tasks, alone: false })
+      .then((jobs) => {
+        this.#reserved -= free;
+        this.#distribute(jobs);
+        if (this.#again || jobs.length === free) this.feed();
+      })
+      .catch((error: unknown) => {
+        this.#reserved -= free;
+        log.error("could not claim", { error: String(error) });
+      });
+  }
+
+  /** Moves jobs that wait behind a busy one to workers with free slots. */
+  rebalance(olderThan: number): void {
+    const workers = this.#workers();
+    for (const from of workers) {
+      for (const held of from.held()) {
+        if (held.assignedAt > olderThan || from.begunAt(held) !== undefined) continue;
+        const to = leastLoaded(workers.filter((worker) => worker !== from));
+        if (!to) return;
+        if (from.revoke(held)) to.assign([held.item], this.#parts.clock.now());
+      }
+    }
+  }
+
+  /** Spreads jobs over the workers, each to the one with the most free slots. */
+  #distribute(jobs: readonly Job[]): void {
+    if (jobs.length === 0) return;
+    const now = this.#parts.clock.now();
+    const workers = this.#workers().filter((worker) => worker.freeSlots > 0);
+    const shares = workers.map((worker) => ({ worker, free: worker.freeSlots, jobs: [] as { job: Job; timeoutMs: number }[] }));
+    const homeless: Job[] = [];
+    for (const job of jobs) {
+      const share = shares.reduce<(typeof shares)[number] | undefined>((best, next) => (next.free > (best?.free ?? 0) ? next : best), undefined);
+      if (!share || this.#quiet) {
+        homeless.push(job);
+        continue;
+      }
+      share.free -= 1;
+      share.jobs.push({ job, timeoutMs: this.#parts.policies.get(job.name)?.timeoutMs ?? 0 });
+    }
+    for (const share of shares) if (share.jobs.length > 0) share.worker.assign(share.jobs, now);
+    if (homeless.length > 0) this.#settlement.release(homeless);
+  }
+
+  #freeSlots(): number {
+    return this.#workers().reduce((sum, worker) => sum + worker.freeSlots, 0);
+  }
+}
+
+function leastLoaded(workers: readonly SlotWorker[]): SlotWorker | undefined {
+  return workers.reduce<SlotWorker | undefined>((best, next) => (next.freeSlots > (best?.freeSlots ?? 0) ? next : best), undefined);
+}

@@ -1,0 +1,64 @@
+import { plugin } from "bun";
+import { basename, extname } from "node:path";
+import type { TaskDefinition } from "../domain/definition.ts";
+import { InvalidInput } from "../domain/errors.ts";
+import * as artel from "../tasks/artel.ts";
+import { loadBuiltin } from "../tasks/builtin.ts";
+import type { Source } from "./messages.ts";
+
+/** Makes `import … from "artel"` resolve in this thread, for files that lie outside the executable. */
+export function provideArtel(): void {
+  plugin({
+    name: "artel",
+    setup(build) {
+      build.module("artel", () => ({ exports: { ...artel }, loader: "object" }));
+    },
+  });
+}
+
+/**
+ * Imports one task file.
+ *
+ * @param file absolute path
+ * @returns its definition, named after the file unless it names itself
+ * @throws whatever the file throws; InvalidInput `invalid_definition` where its default export is no task
+ */
+export async function importTask(file: string): Promise<TaskDefinition> {
+  const module = (await import(file)) as { default?: TaskDefinition };
+  const definition = module.default;
+  if (definition === undefined) throw new InvalidInput("invalid_definition", "there is no default export: write `export default task({ … })`");
+  if (typeof definition?.run !== "function" || typeof definition.policy !== "object") {
+    throw new InvalidInput("invalid_definition", "the default export is no task: write `export default task({ … })`");
+  }
+  const name = definition.policy.name || basename(file, extname(file));
+  artel.checkTaskName(name);
+  return { policy: { ...definition.policy, name }, run: definition.run };
+}
+
+/** The code of the known tasks, each imported when it first runs here. */
+export class Library {
+  readonly #sources: ReadonlyMap<string, Source>;
+  readonly #loaded = new Map<string, TaskDefinition>();
+
+  constructor(sources: readonly Source[]) {
+    this.#sources = new Map(sources.map((source) => [source.policy.name, source]));
+  }
+
+  /** At once when it is there already. Rejects with what its import threw. */
+  load(name: string): TaskDefinition | Promise<TaskDefinition> {
+    return this.#loaded.get(name) ?? this.#import(name);
+  }
+
+  /** Where the code of `name` lies; undefined: inside the executable. */
+  file(name: string): string | undefined {
+    return this.#sources.get(name)?.file;
+  }
+
+  async #import(name: string): Promise<TaskDefinition> {
+    const source = this.#sources.get(name);
+    if (!source) throw new Error(`no code for the task "${name}" on this worker`);
+    const definition = source.file === undefined ? await loadBuiltin(name) : await importTask(source.file);
+    this.#loaded.set(name, definition);
+    return definition;
+  }
+}

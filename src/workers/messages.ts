@@ -1,0 +1,63 @@
+/**
+ * What main thread, worker threads and isolated processes say to each other. Messages travel as JSON text: a batch of
+ * jobs crosses several times faster than as cloned objects.
+ */
+import type { LogLevel, TaskPolicy } from "../domain/definition.ts";
+import type { Job, LogLine, Outcome, ProgressReport } from "../ports/broker.ts";
+
+/** Why a running task is asked to stop. */
+export type StopReason = "cancelled" | "timeout" | "interrupted";
+
+export interface SlotJob {
+  readonly slot: number;
+  readonly job: Job;
+  /** The limit of this attempt in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Where a definition's code lies: built in, or in a file. */
+export interface Source {
+  readonly policy: TaskPolicy;
+  /** Absolute path; undefined: built in. */
+  readonly file?: string | undefined;
+}
+
+/** What a thread is started with; only this message is cloned, for its shared memory. */
+export interface ThreadInit {
+  readonly slots: number;
+  readonly table: SharedArrayBuffer;
+  readonly sources: readonly Source[];
+  readonly allowPrivateHosts: boolean;
+}
+
+export type ToThread =
+  | { readonly kind: "run"; readonly jobs: readonly SlotJob[] }
+  | { readonly kind: "stop"; readonly slot: number; readonly id: string; readonly fence: number; readonly reason: StopReason };
+
+export interface TaskLines {
+  readonly id: string;
+  readonly fence: number;
+  readonly log: readonly LogLine[];
+}
+
+export type FromThread =
+  | { readonly kind: "ready" }
+  | {
+      readonly kind: "report";
+      readonly ended: readonly { readonly slot: number; readonly outcome: Outcome }[];
+      /** Slots whose job was taken back before it began. */
+      readonly freed: readonly number[];
+      readonly progress: readonly ProgressReport[];
+      readonly log: readonly TaskLines[];
+      /** Bytes in this thread's JavaScript heap. */
+      readonly heapBytes: number;
+    }
+  /** Something printed outside any task. */
+  | { readonly kind: "line"; readonly level: LogLevel; readonly message: string };
+
+export type ToLoader = { readonly kind: "load"; readonly file: string };
+
+export type FromLoader =
+  | { readonly kind: "ready" }
+  | { readonly kind: "loaded"; readonly file: string; readonly policy: TaskPolicy }
+  | { readonly kind: "broken"; readonly file: string; readonly reason: string };

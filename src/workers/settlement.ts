@@ -1,0 +1,66 @@
+import { backoffMs } from "../domain/retry.ts";
+import type { TaskPolicy } from "../domain/definition.ts";
+import type { BrokerWorker, Job, Outcome } from "../ports/broker.ts";
+import type { Clock, Log, Random } from "../ports/runtime.ts";
+import type { FromThread } from "./messages.ts";
+import { timedOut } from "./run.ts";
+import type { LeftJob, SlotWorker } from "./slot-worker.ts";
+
+export interface SettlementParts {
+  readonly broker: BrokerWorker;
+  /** Who holds the leases. */
+  readonly worker: string;
+  readonly policies: ReadonlyMap<string, TaskPolicy>;
+  readonly clock: Clock;
+  readonly random: Pick<Random, "fraction">;
+  readonly log: Log;
+}
+
+/** Hands to the broker what comes back from the workers. */
+export class Settlement {
+  readonly #parts: SettlementParts;
+
+  constructor(parts: SettlementParts) {
+    this.#parts = parts;
+  }
+
+  /** A worker's report: outcomes, progress, log lines. */
+  report(report: Extract<FromThread, { kind: "report" }>): void {
+    const { broker } = this.#parts;
+    if (report.progress.length > 0) broker.report(report.progress);
+    if (report.log.length > 0) this.#supervise(broker.log(report.log), "could not send log lines");
+    this.settle(report.ended.map(({ outcome }) => outcome));
+  }
+
+  settle(outcomes: readonly Outcome[]): void {
+    if (outcomes.length > 0) this.#supervise(this.#parts.broker.settle(this.#parts.worker, outcomes), "could not settle");
+  }
+
+  /** Gives jobs back that have not begun. */
+  release(jobs: readonly Job[]): void {
+    const at = this.#parts.clock.now();
+    this.settle(jobs.map((job) => ({ kind: "released", id: job.id, fence: job.fence, at })));
+  }
+
+  /** Says what became of the jobs of a worker that is gone. */
+  left(worker: SlotWorker, left: readonly LeftJob[]): void {
+    this.settle(left.map((job) => this.#outcomeOf(job, worker.killed)));
+  }
+
+  #outcomeOf({ held, begun }: LeftJob, killed: boolean): Outcome {
+    const { job } = held.item;
+    const base = { id: job.id, fence: job.fence, at: this.#parts.clock.now() };
+    if (held.stopping?.reason === "cancelled") return { ...base, kind: "cancelled" };
+    if (held.stopping?.reason === "timeout") return { ...base, kind: "failed", error: timedOut(), retryInMs: this.#retryInMs(job) };
+    return { ...base, kind: begun && !killed ? "suspected" : "released" };
+  }
+
+  #retryInMs(job: Job): number {
+    const policy = this.#parts.policies.get(job.name);
+    return policy ? backoffMs(policy.retry, job.attempt, this.#parts.random.fraction()) : 0;
+  }
+
+  #supervise(work: Promise<unknown>, complaint: string): void {
+    work.catch((error: unknown) => this.#parts.log.error(complaint, { error: String(error) }));
+  }
+}

@@ -1,0 +1,163 @@
+import type { FromThread, SlotJob, StopReason, ThreadInit } from "./messages.ts";
+import { SlotTable } from "./slots.ts";
+
+/** Something that runs jobs in slots: a thread of this process, or a process of its own. */
+export interface Hand {
+  send(text: string): void;
+  /** Ends it at once, whatever it is doing. */
+  kill(): void;
+}
+
+/** Starts a hand; `onMessage` gets its messages, `onEnd` is called once when it is gone, however that came. */
+export type StartHand = (init: ThreadInit, onMessage: (text: string) => void, onEnd: () => void) => Hand;
+
+/** How hands of one kind are started. */
+export interface HandKind {
+  readonly start: StartHand;
+  /** Whether both sides see the same slot table. Where they do not, a job counts as begun once it is sent. */
+  readonly sharesMemory: boolean;
+}
+
+/** A job in a slot, as the supervisor sees it. */
+export interface Held {
+  readonly item: SlotJob;
+  readonly assignedAt: number;
+  stopping: { readonly reason: StopReason; readonly at: number } | undefined;
+}
+
+/** A job whose worker is gone. */
+export interface LeftJob {
+  readonly held: Held;
+  readonly begun: boolean;
+}
+
+export interface WorkerEvents {
+  ready(worker: SlotWorker): void;
+  report(worker: SlotWorker, report: Extract<FromThread, { kind: "report" }>): void;
+  line(worker: SlotWorker, line: Extract<FromThread, { kind: "line" }>): void;
+  /** It is gone, and `left` is what it had not ended. */
+  ended(worker: SlotWorker, left: readonly LeftJob[]): void;
+}
+
+/** One thread or isolated process with its slots: the supervisor's side of it. */
+export class SlotWorker {
+  /** Jobs that it has ended, and the last known size of its heap: what recycling goes by. */
+  ranJobs = 0;
+  heapBytes = 0;
+  /** Gets no more jobs; ends when it has none left. */
+  retiring = false;
+  /** It was ended on purpose: jobs that go down with it are not to blame. */
+  killed = false;
+  readonly #table: SlotTable;
+  readonly #sharesMemory: boolean;
+  readonly #slots: (Held | "revoked" | undefined)[];
+  readonly #hand: Hand;
+  readonly #events: WorkerEvents;
+  #heldCount = 0;
+  #ready = false;
+  #ended = false;
+
+  constructor(kind: HandKind, init: Omit<ThreadInit, "table">, events: WorkerEvents) {
+    this.#table = new SlotTable(init.slots);
+    this.#sharesMemory = kind.sharesMemory;
+    this.#slots = new Array<Held | undefined>(init.slots).fill(undefined);
+    this.#events = events;
+    this.#hand = kind.start(
+      { ...init, table: this.#table.buffer },
+      (text) => this.#receive(JSON.parse(text) as FromThread),
+      () => this.#gone(),
+    );
+  }
+
+  get heldCount(): number {
+    return this.#heldCount;
+  }
+
+  /** How many more jobs it can take now. */
+  get freeSlots(): number {
+    return this.#ready && !this.#ended && !this.retiring ? this.#slots.length - this.#heldCount : 0;
+  }
+
+  get alive(): boolean {
+    return !this.#ended;
+  }
+
+  held(): readonly Held[] {
+    return this.#slots.filter((slot): slot is Held => typeof slot === "object");
+  }
+
+  /** When the job's code began to run, milliseconds since 1970 UTC; undefined: not yet. */
+  begunAt(held: Held): number | undefined {
+    return this.#table.begunAt(held.item.slot);
+  }
+
+  /** Takes jobs into free slots and sends them in one message. */
+  assign(jobs: readonly Omit<SlotJob, "slot">[], now: number): void {
+    const items: SlotJob[] = [];
+    let slot = 0;
+    for (const job of jobs) {
+      while (this.#slots[slot] !== undefined) slot += 1;
+      const item = { ...job, slot };
+      this.#table.assign(slot);
+      if (!this.#sharesMemory) this.#table.begin(slot, now);
+      this.#slots[slot] = { item, assignedAt: now, stopping: undefined };
+      items.push(item);
+    }
+    this.#heldCount += items.length;
+    this.#hand.send(JSON.stringify({ kind: "run", jobs: items }));
+  }
+
+  /** Takes a job back that has not begun. @returns false when it has */
+  revoke(held: Held): boolean {
+    if (held.stopping !== undefined || !this.#table.revoke(held.item.slot)) return false;
+    // The slot stays taken until the thread has seen it.
+    this.#slots[held.item.slot] = "revoked";
+    return true;
+  }
+
+  /** Asks the job's code to stop; once. */
+  stop(held: Held, reason: StopReason, now: number): void {
+    if (held.stopping) return;
+    held.stopping = { reason, at: now };
+    const { slot, job } = held.item;
+    this.#hand.send(JSON.stringify({ kind: "stop", slot, id: job.id, fence: job.fence, reason }));
+  }
+
+  kill(): void {
+    this.killed = true;
+    this.#hand.kill();
+  }
+
+  #receive(message: FromThread): void {
+    if (this.#ended) return;
+    if (message.kind === "ready") {
+      this.#ready = true;
+      this.#events.ready(this);
+    } else if (message.kind === "line") {
+      this.#events.line(this, message);
+    } else {
+      this.heapBytes = message.heapBytes;
+      this.ranJobs += message.ended.length;
+      for (const { slot } of message.ended) this.#free(slot);
+      for (const slot of message.freed) this.#free(slot);
+      this.#events.report(this, message);
+    }
+  }
+
+  #free(slot: number): void {
+    if (this.#slots[slot] === undefined) return;
+    this.#slots[slot] = undefined;
+    if (!this.#sharesMemory) this.#table.free(slot);
+    this.#heldCount -= 1;
+  }
+
+  #gone(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#events.ended(
+      this,
+      this.held().map((held) => ({ held, begun: this.begunAt(held) !== undefined })),
+    );
+  }
+}
+

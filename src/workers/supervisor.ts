@@ -1,0 +1,190 @@
+import { type BrokerHub, type BrokerWorker, HEARTBEAT_MS, type Job, type JobRef, type Unsubscribe } from "../ports/broker.ts";
+import type { Clock, Log, Random, Service } from "../ports/runtime.ts";
+import { Crew } from "./crew.ts";
+import { Feeder } from "./feeder.ts";
+import { Isolation } from "./isolation.ts";
+import type { Source, StopReason } from "./messages.ts";
+import { Settlement, type SettlementParts } from "./settlement.ts";
+import type { Held, HandKind, SlotWorker } from "./slot-worker.ts";
+
+/** How often running jobs are looked at for their limits, in milliseconds. */
+const WATCH_MS = 50;
+/** A job that has been asked to stop gets this long before its thread is ended, in milliseconds. */
+const GRACE_MS = 2_000;
+/** A job that has waited this long behind a busy one goes to a free thread, in milliseconds. */
+const STUCK_MS = 20;
+/** Before the drain's deadline, what still runs is asked to stop; this long, but at most a quarter of the drain, in milliseconds. */
+const STOP_LEAD_MS = 1_000;
+
+interface Parts {
+  readonly broker: BrokerWorker & Pick<BrokerHub, "reap">;
+  /** The name under which this process holds leases; unique in the installation. */
+  readonly worker: string;
+  readonly threads: number;
+  readonly slots: number;
+  readonly sources: readonly Source[];
+  readonly allowPrivateHosts: boolean;
+  readonly threadKind: HandKind;
+  readonly processKind: HandKind;
+  readonly clock: Clock;
+  readonly random: Pick<Random, "fraction">;
+  readonly log: Log;
+}
+
+/** Runs this process's share of the work: its threads, what they hold, how long they may, and how it all ends. */
+export class Supervisor implements Service {
+  readonly #parts: Parts;
+  readonly #settlement: Settlement;
+  readonly #crew: Crew;
+  readonly #feeder: Feeder;
+  readonly #isolation: Isolation;
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  readonly #subscriptions: Unsubscribe[] = [];
+  #idle: (() => void) | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { broker, worker, clock, random, log, sources, slots, allowPrivateHosts } = parts;
+    const policies = new Map(sources.map(({ policy }) => [policy.name, policy]));
+    const claims: SettlementParts = { broker, worker, policies, clock, random, log };
+    this.#settlement = new Settlement(claims);
+    const init = { sources, allowPrivateHosts };
+    this.#crew = new Crew(
+      { kind: parts.threadKind, size: parts.threads, init: { ...init, slots }, log },
+      {
+        ready: () => this.#feeder.feed(),
+        report: (_, report) => {
+          this.#settlement.report(report);
+          this.#feeder.feed();
+          this.#idle?.();
+        },
+        line: (_, line) => log[line.level](line.message),
+        ended: (ended, left) => {
+          this.#settlement.left(ended, left);
+          this.#idle?.();
+        },
+      },
+    );
+    this.#feeder = new Feeder(claims, this.#settlement, () => this.#crew.workers());
+    this.#isolation = new Isolation({ settlement: this.#settlement, claims, kind: parts.processKind, size: Math.min(parts.threads, 2), init });
+  }
+
+  start(): void {
+    const { broker } = this.#parts;
+    if (this.#parts.threads > 0) {
+      this.#subscriptions.push(
+        broker.onWork(() => this.#look()),
+        broker.onCancel((ids) => this.#cancel(new Set(ids))),
+      );
+      this.#crew.start();
+    }
+    this.#timers.push(
+      setInterval(() => this.#watch(), WATCH_MS),
+      setInterval(() => this.#beat(), HEARTBEAT_MS),
+    );
+    this.#look();
+  }
+
+  /** Drains: no new claims, running tasks finish until the deadline, the rest is given back at no cost. */
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopping ??= this.#drain(deadlineMs);
+    return this.#stopping;
+  }
+
+  /** Jobs in this process's hands. */
+  get running(): number {
+    return this.#workers().reduce((sum, worker) => sum + worker.heldCount, 0);
+  }
+
+  #look(): void {
+    this.#feeder.feed();
+    if (this.#parts.threads > 0) this.#isolation.look();
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    const left = deadlineMs - this.#parts.clock.now();
+    this.#feeder.quiet();
+    this.#isolation.quiet();
+    for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
+    await this.#untilIdle(deadlineMs - Math.min(STOP_LEAD_MS, left / 4));
+    this.#stopAll("interrupted");
+    await this.#untilIdle(deadlineMs);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#settlement.release(this.#workers().flatMap((worker) => worker.held().map((held) => held.item.job)));
+    this.#crew.stop();
+    this.#isolation.stop();
+  }
+
+  async #untilIdle(deadlineMs: number): Promise<void> {
+    while (this.running > 0) {
+      const leftMs = deadlineMs - this.#parts.clock.now();
+      if (leftMs <= 0) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  #workers(): SlotWorker[] {
+    return [...this.#crew.workers(), ...this.#isolation.workers()];
+  }
+
+  #watch(): void {
+    const now = this.#parts.clock.now();
+    for (const worker of this.#workers()) {
+      if (worker.heldCount === 0) continue;
+      for (const held of worker.held()) this.#check(worker, held, now);
+    }
+    this.#feeder.rebalance(now - STUCK_MS);
+  }
+
+  #check(worker: SlotWorker, held: Held, now: number): void {
+    if (held.stopping) {
+      if (now - held.stopping.at <= GRACE_MS || worker.killed) return;
+      this.#parts.log.warn("ending a thread whose task does not stop", { task_id: held.item.job.id, name: held.item.job.name, reason: held.stopping.reason });
+      return worker.kill();
+    }
+    const begunAt = worker.begunAt(held);
+    if (begunAt !== undefined && now - begunAt > held.item.timeoutMs) worker.stop(held, "timeout", now);
+  }
+
+  #beat(): void {
+    const { broker, worker, log } = this.#parts;
+    const refs: JobRef[] = this.#workers().flatMap((each) => each.held().map(({ item: { job } }) => ({ id: job.id, fence: job.fence })));
+    broker
+      .heartbeat(worker, refs)
+      .then(async (answer) => {
+        if (answer.cancelled.length > 0) this.#cancel(new Set(answer.cancelled));
+        const lost = new Set(answer.lost.map((ref) => ref.id));
+        if (lost.size > 0) this.#stopJobs((job) => lost.has(job.id), "interrupted");
+        await broker.reap();
+      })
+      .catch((error: unknown) => log.warn("heartbeat failed", { error: String(error) }));
+  }
+
+  #cancel(ids: ReadonlySet<string>): void {
+    this.#stopJobs((job) => ids.has(job.id), "cancelled");
+  }
+
+  #stopAll(reason: StopReason): void {
+    this.#stopJobs(() => true, reason);
+  }
+
+  /** Jobs that have not begun are taken back at once; the others are asked to stop. */
+  #stopJobs(which: (job: Job) => boolean, reason: StopReason): void {
+    const at = this.#parts.clock.now();
+    for (const worker of this.#workers()) {
+      for (const held of worker.held()) {
+        const { job } = held.item;
+        if (!which(job)) continue;
+        if (!worker.revoke(held)) worker.stop(held, reason, at);
+        else this.#settlement.settle([{ kind: reason === "cancelled" ? "cancelled" : "released", id: job.id, fence: job.fence, at }]);
+      }
+    }
+  }
+}

@@ -44,8 +44,7 @@ export async function build({ target = "bun", outfile = defaultOutfile(target) }
   mkdirSync(dirname(file), { recursive: true });
   const begun = new Date();
   const unfinished = `${file}.${process.pid}${target.includes("windows") ? ".exe" : ""}`;
-  const entries = ENTRIES.filter((entry) => existsSync(join(ROOT, entry)));
-  const bun = Bun.spawn([process.execPath, "build", ...FLAGS, `--target=${target}`, ...entries, `--outfile=${unfinished}`], {
+  const bun = Bun.spawn([process.execPath, "build", ...FLAGS, `--target=${target}`, ...ENTRIES, `--outfile=${unfinished}`], {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { StartupError } from "../domain/errors.ts";
 
-const MIN_CHARACTERS = 32;
+const MIN_CHARACTERS = 16;
 const BYTES = 32;
 
 /**

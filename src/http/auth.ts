@@ -1,3 +1,4 @@
+import { Type } from "@sinclair/typebox";
 import { type DocumentDecoration, Elysia, type TSchema, t } from "elysia";
 import type { Account } from "../domain/account.ts";
 import type { Accounts, TokenPair } from "../services/accounts.ts";
@@ -33,10 +34,10 @@ const AccountAnswer = t.Object({
 const TokensAnswer = t.Object({
   access_token: t.String(),
   token_type: t.Literal("bearer"),
-  expires_in: t.Integer({ description: "Seconds until the access token ends." }),
+  expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
   refresh_token: t.String({ description: "Good for one refresh." }),
 });
-const TicketAnswer = t.Object({ ticket: t.String(), expires_in: t.Integer({ description: "Seconds." }) });
+const TicketAnswer = t.Object({ ticket: t.String(), expires_in: Type.Integer({ description: "Seconds." }) });
 
 const BODY_PROBLEMS = [400, 413, 415, 422];
 
@@ -61,8 +62,6 @@ function describe(
 export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
   return (
     new Elysia({ name: "artel/auth", prefix: "/auth", normalize: false })
-      .use(jsonBody)
-      .use(identifiedJsonBody(accounts))
       // Tokens and tickets stand in the answers: no cache may keep them.
       .onAfterHandle(({ set }) => {
         set.headers["cache-control"] = "no-store";
@@ -75,7 +74,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
           return accountView(account);
         },
         {
-          parse: "artel-json",
+          parse: jsonBody(),
           body: RegisterBody,
           detail: describe("Create an account", [201, "The new account", AccountAnswer], [...BODY_PROBLEMS, 409, 429]),
         },
@@ -84,7 +83,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
         "/login",
         async ({ body, request, server }) => tokensView(await accounts.login(body, clientAddress(request, server))),
         {
-          parse: "artel-json",
+          parse: jsonBody(),
           body: CredentialsBody,
           detail: describe("Log in", [200, "A new session's tokens", TokensAnswer], [...BODY_PROBLEMS, 401, 429]),
         },
@@ -94,7 +93,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
         async ({ body, request, server }) =>
           tokensView(await accounts.refresh(body.refresh_token, clientAddress(request, server))),
         {
-          parse: "artel-json",
+          parse: jsonBody(),
           body: RefreshBody,
           detail: describe(
             "Trade a refresh token for new tokens; a spent one ends its session",
@@ -122,7 +121,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
           set.status = 204;
         },
         {
-          parse: "artel-identified-json",
+          parse: identifiedJsonBody(accounts),
           body: PasswordBody,
           detail: describe(
             "Change the password; other sessions end",

@@ -1,8 +1,7 @@
-import { Elysia } from "elysia";
 import type { Identity } from "../domain/account.ts";
 import { Unauthorized } from "../domain/errors.ts";
 import type { Accounts } from "../services/accounts.ts";
-import { readJson } from "./body.ts";
+import { type BodyParsers, readJson } from "./body.ts";
 
 type Authenticator = Pick<Accounts, "authenticate">;
 
@@ -34,12 +33,13 @@ export function withIdentity<T>(
 }
 
 /**
- * Gives routes the parser `artel-identified-json`, which reads nothing from somebody unknown: 401 comes before 413,
- * 400 and 422. The handler then has the identity at once from `requireIdentity`.
+ * The `parse` of routes with a JSON body that want an identity. It reads nothing from somebody unknown: 401 comes before
+ * 413, 400 and 422. The handler then has the identity at once from `requireIdentity`.
  */
-export function identifiedJsonBody(accounts: Authenticator) {
-  return new Elysia({ name: "artel/identified-json-body", seed: accounts }).parser("artel-identified-json", ({ request }) => {
+export function identifiedJsonBody(accounts: Authenticator): BodyParsers {
+  const read = ({ request }: { request: Request }): Promise<unknown> => {
     const identity = requireIdentity(request, accounts);
     return identity instanceof Promise ? identity.then(() => readJson(request)) : readJson(request);
-  });
+  };
+  return [read, "json"];
 }

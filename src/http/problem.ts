@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import { type DocumentDecoration, type Elysia, ParseError, t, ValidationError } from "elysia";
+import { Type } from "@sinclair/typebox";
+import { type DocumentDecoration, type Elysia, ParseError, ValidationError } from "elysia";
 import {
   ArtelError,
   Conflict,
@@ -13,17 +14,20 @@ import {
 } from "../domain/errors.ts";
 import type { Log } from "../ports/runtime.ts";
 
-/** The one shape of every error answer (RFC 9457), as OpenAPI tells it. */
-export const ProblemSchema = t.Object(
+/** The one shape of every error answer (RFC 9457). Not by Elysia's `t`, whose Integer is documented as a text as well. */
+export const ProblemSchema = Type.Object(
   {
-    type: t.String({ description: "Always about:blank: `code` tells problems apart." }),
-    title: t.String({ description: "The status in words." }),
-    status: t.Integer({ minimum: 400, maximum: 599 }),
-    detail: t.String({ description: "What went wrong, for people." }),
-    code: t.String({ description: "What went wrong, for programs: a stable snake_case word." }),
-    errors: t.Optional(
-      t.Array(
-        t.Object({ path: t.String({ description: "JSON Pointer into the input; empty for the whole." }), message: t.String() }),
+    type: Type.String({ description: "Always about:blank: `code` tells problems apart." }),
+    title: Type.String({ description: "The status in words." }),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    detail: Type.String({ description: "What went wrong, for people." }),
+    code: Type.String({ description: "What went wrong, for programs: a stable snake_case word." }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          path: Type.String({ description: "JSON Pointer into the input; empty for the whole." }),
+          message: Type.String(),
+        }),
         {
           description: "Each thing that is wrong with the input.",
         },

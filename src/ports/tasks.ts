@@ -55,6 +55,21 @@ export interface Page {
   readonly next: number | null;
 }
 
+/** Tasks whose last stored transition lies behind `after` and not behind `upTo`. */
+export interface ChangeQuery {
+  readonly after: number;
+  readonly upTo: number;
+  /** Undefined: everybody's. */
+  readonly owner?: number | undefined;
+}
+
+export interface ChangedTask extends StoredTask {
+  /** JSON text; null until done, and where it is left out. */
+  readonly result: string | null;
+  /** The result is there but was left out. */
+  readonly truncated: boolean;
+}
+
 /** (queue, task, priority, owner): the unit of order and of turns. */
 export interface Lane {
   readonly queue: string;
@@ -90,10 +105,10 @@ export interface TaskStore {
   saveProgress(id: string, fence: number, progress: number | null, message: string | null): void;
 
   page(query: PageQuery): Page;
-  /** The tasks changed after `seq`, in seq order; owner undefined: everybody's. */
-  changedSince(seq: number, owner: number | undefined, limit: number): readonly TaskWithBody[];
-  /** How many tasks changed after `seq`, counted up to `limit`. */
-  countChangedSince(seq: number, owner: number | undefined, limit: number): number;
+  /** Tasks by when they last changed, in seq order; results over `resultBytes` are left out. */
+  changed(query: ChangeQuery, limit: number, resultBytes: number): readonly ChangedTask[];
+  /** How many tasks changed, counted up to `limit`. */
+  countChanged(query: ChangeQuery, limit: number): number;
 
   /** Tasks that the broker should hold: dispatched and not terminal. Keyset by n. */
   dispatched(afterN: number, limit: number): readonly TaskWithBody[];

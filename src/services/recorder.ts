@@ -35,6 +35,7 @@ export class Recorder implements Service {
   #pumping: Promise<void> | undefined;
   #again = false;
   #stopped = false;
+  #healthy = true;
   readonly #subscriptions: Unsubscribe[] = [];
   /** Running tasks whose row lags behind their progress. */
   readonly #unsaved = new Map<string, StoredTask>();
@@ -62,6 +63,11 @@ export class Recorder implements Service {
     clearTimeout(this.#retry);
     await this.drained();
     this.#stopped = true;
+  }
+
+  /** Whether what the broker tells can be stored. */
+  get healthy(): boolean {
+    return this.#healthy;
   }
 
   /** Resolves when every event that the broker has now is stored (or could not be). */
@@ -96,7 +102,9 @@ export class Recorder implements Service {
       this.#again = false;
       try {
         await this.#record();
+        this.#healthy = true;
       } catch (error) {
+        this.#healthy = false;
         this.#parts.log.error("could not record", { error: String(error) });
         clearTimeout(this.#retry);
         this.#retry = setTimeout(() => this.#poke(), RETRY_MS);

@@ -130,7 +130,9 @@ describe("passwords", () => {
     expect(isPossiblePassword("12345678")).toBe(true);
     expect(refusal(() => checkNewPassword("\u{1f511}".repeat(7), "ada@example.com"))?.code).toBe("weak_password");
     expect(refusal(() => checkNewPassword("e\u0301a\u0301o\u0301i\u0301", "ada@example.com"))?.code).toBe("weak_password");
-    expect(checkNewPassword("\u{1f511}\u{1f512}\u{1f513}\u{1f514}\u{1f515}\u{1f516}\u{1f517}\u{1f520}", "ada@example.com")).toHaveLength(16);
+    expect(
+      checkNewPassword("\u{1f511}\u{1f512}\u{1f513}\u{1f514}\u{1f515}\u{1f516}\u{1f517}\u{1f520}", "ada@example.com"),
+    ).toHaveLength(16);
     expect(checkNewPassword("xy z".repeat(256), "ada@example.com")).toHaveLength(1_024);
     expect(refusal(() => checkNewPassword(`${"xy z".repeat(256)}!`, "ada@example.com"))?.code).toBe("weak_password");
   });
@@ -158,7 +160,8 @@ describe("passwords", () => {
     const error = refusal(() => checkNewPassword(password, "ada.lovelace@example.com", "/new_password"));
     expect(error?.code).toBe("weak_password");
     expect(error?.problems.map(({ path }) => path)).toEqual(["/new_password"]);
-    if (!["", "password"].includes(password.trim())) expect(JSON.stringify([error?.message, error?.problems])).not.toContain(password);
+    if (!["", "password"].includes(password.trim()))
+      expect(JSON.stringify([error?.message, error?.problems])).not.toContain(password);
   });
 
   test("an ordinary one is taken as it is", () => {

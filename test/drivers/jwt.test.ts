@@ -38,7 +38,7 @@ describe("access tokens", () => {
 
   test.each(["HS384", "HS512", "none"])("algorithm %s is refused", async (alg) => {
     const { signer, raw } = await fixture();
-    const digest = { HS384: "sha384", HS512: "sha512" }[alg] ?? "sha256";
+    const digest = alg === "none" ? "sha256" : alg.replace("HS", "sha");
     expect(await signer.verify(forge({ alg, typ: "at+jwt" }, raw, SECRET, digest))).toBeUndefined();
     expect(await signer.verify(`${encode({ alg, typ: "at+jwt" })}.${encode(raw)}.`)).toBeUndefined();
   });

@@ -59,7 +59,9 @@ describe("the signing secret", () => {
   test("is the same for processes that start at the same time", async () => {
     const script = `import { loadSecret } from ${JSON.stringify(join(import.meta.dir, "../../src/drivers/secret.ts"))}; console.log(loadSecret(${JSON.stringify(join(folder, "d"))}));`;
     const texts = await Promise.all(
-      Array.from({ length: 6 }, () => new Response(Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" }).stdout).text()),
+      Array.from({ length: 6 }, () =>
+        new Response(Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" }).stdout).text(),
+      ),
     );
     expect(new Set(texts.map((text) => text.trim())).size).toBe(1);
     expect(readdirSync(join(folder, "d"))).toEqual(["secret"]);

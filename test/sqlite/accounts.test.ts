@@ -48,7 +48,9 @@ describe("accounts", () => {
     expect(store.byId(ada.id)).toEqual(ada);
     expect(store.byKey(ada.n)).toEqual({ ...ada, passwordHash: "hash" });
     expect(store.byEmail(ada.email)).toEqual({ ...ada, passwordHash: "hash" });
-    expect([store.byId("x"), store.byKey(77), store.byEmail("x@example.com"), store.session("x")]).toEqual(Array(4).fill(undefined));
+    expect([store.byId("x"), store.byKey(77), store.byEmail("x@example.com"), store.session("x")]).toEqual(
+      Array(4).fill(undefined),
+    );
   });
 
   test("an e-mail is taken once", () => {

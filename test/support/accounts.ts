@@ -7,7 +7,7 @@ import type { Admit, Passwords } from "../../src/ports/passwords.ts";
 import type { Clock } from "../../src/ports/runtime.ts";
 import { AccountAdmin } from "../../src/services/account-admin.ts";
 import { Accounts } from "../../src/services/accounts.ts";
-import { Limits, type LimitSettings } from "../../src/services/limits.ts";
+import { type LimitSettings, Limits } from "../../src/services/limits.ts";
 import { CountingRandom, ManualClock } from "./manual-runtime.ts";
 
 export const SECRET = "a secret of the tests, long enough";
@@ -56,7 +56,11 @@ export async function accountsFixture(options: { limits?: Partial<LimitSettings>
   const signer = await jwtSigner(SECRET, clock);
   const deps = { store, passwords, signer, clock, random };
   const limits = new Limits(options.limits);
-  const accounts = new Accounts({ ...deps, limits, ...(options.cacheSize === undefined ? {} : { cacheSize: options.cacheSize }) });
+  const accounts = new Accounts({
+    ...deps,
+    limits,
+    ...(options.cacheSize === undefined ? {} : { cacheSize: options.cacheSize }),
+  });
   /** As a command in another process would have it. */
   const admin = new AccountAdmin(deps);
   return { ...deps, database, clock: manual, accounts, admin };

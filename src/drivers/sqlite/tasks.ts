@@ -1,7 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
 import { PRIORITIES, type Task } from "../../domain/task.ts";
 import type { LogLine, Offset } from "../../ports/broker.ts";
-import type { Lane, LaneCount, Page, PageQuery, StoredTask, TaskStore, TaskWithBody } from "../../ports/tasks.ts";
+import type { ChangedTask, ChangeQuery, Lane, LaneCount, Page, PageQuery, StoredTask, TaskStore, TaskWithBody } from "../../ports/tasks.ts";
 import { readPage } from "./pages.ts";
 import { ACTIVE_CODES, BODY_COLUMNS, type BodyRow, COLUMNS, statusCode, type TaskRow, TERMINAL_CODES, toTask, toTaskWithBody } from "./task-rows.ts";
 
@@ -113,21 +113,23 @@ export class SqliteTasks implements TaskStore {
     return { items: rows.map((row) => toTask(row, this.#ownerId(row.owner))), next };
   }
 
-  changedSince(seq: number, owner: number | undefined, limit: number): readonly TaskWithBody[] {
+  changed({ after, upTo, owner }: ChangeQuery, limit: number, resultBytes: number): readonly ChangedTask[] {
     const mine = owner === undefined ? "" : "owner = ? AND";
-    const rows = this.#sql<BodyRow>(`SELECT ${BODY_COLUMNS} FROM tasks WHERE ${mine} seq > ? ORDER BY seq LIMIT ?`).all(
-      ...(owner === undefined ? [] : [owner]),
-      seq,
-      limit,
-    );
-    return rows.map((row) => toTaskWithBody(row, this.#ownerId(row.owner)));
+    // octet_length reads no more of a long result than its header.
+    const fits = "result IS NULL OR octet_length(result) <= ?";
+    const rows = this.#sql<TaskRow & { result: string | null; truncated: number }>(
+      `SELECT ${COLUMNS}, iif(${fits}, result, NULL) AS result, iif(${fits}, 0, 1) AS truncated
+         FROM tasks WHERE ${mine} seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+    ).all(resultBytes, resultBytes, ...(owner === undefined ? [] : [owner]), after, upTo, limit);
+    return rows.map((row) => ({ ...toTask(row, this.#ownerId(row.owner)), result: row.result, truncated: row.truncated === 1 }));
   }
 
-  countChangedSince(seq: number, owner: number | undefined, limit: number): number {
+  countChanged({ after, upTo, owner }: ChangeQuery, limit: number): number {
     const mine = owner === undefined ? "" : "owner = ? AND";
-    const row = this.#sql<{ count: number }>(`SELECT count(*) AS count FROM (SELECT 1 FROM tasks WHERE ${mine} seq > ? LIMIT ?)`).get(
+    const row = this.#sql<{ count: number }>(`SELECT count(*) AS count FROM (SELECT 1 FROM tasks WHERE ${mine} seq > ? AND seq <= ? LIMIT ?)`).get(
       ...(owner === undefined ? [] : [owner]),
-      seq,
+      after,
+      upTo,
       limit,
     );
     return row?.count ?? 0;

@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
-import { Unavailable } from "../../domain/errors.ts";
 import type { Transaction, UnitOfWork } from "../../ports/tasks.ts";
+import { asStorageError } from "./storage-error.ts";
 
 interface Item {
   readonly run: (tx: Transaction) => unknown;
@@ -101,13 +101,4 @@ export class SqliteUnitOfWork implements UnitOfWork {
       throw asStorageError(error);
     }
   }
-}
-
-const DISK_CODES = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN|BUSY|LOCKED|NOMEM)/;
-
-/** The disk's trouble is the service's, not the caller's: nothing was stored, and it may work later. */
-function asStorageError(error: unknown): unknown {
-  const code = (error as { code?: string } | null)?.code ?? "";
-  if (!DISK_CODES.test(code)) return error;
-  return new Unavailable("storage_unavailable", "the service cannot store anything right now; nothing of this call was kept", { cause: error });
 }

@@ -38,6 +38,11 @@ function isIsatap(address: ipaddr.IPv6): boolean {
 }
 
 /**
+ * Which addresses may be connected to: false, public ones only; true, all; a function, those it is true for.
+ */
+export type AllowPrivate = boolean | ((address: string) => boolean);
+
+/**
  * The addresses of a URL's host that may be connected to, at least one.
  *
  * Of a name with public and other addresses only the public ones are returned instead of refusing the name: DNS64
@@ -46,16 +51,23 @@ function isIsatap(address: ipaddr.IPv6): boolean {
  * @param hostname as `URL.hostname` gives it, so every spelling of an IPv4 address is already a dotted one
  * @throws FetchError `refused` or `unresolved`
  */
-export async function checkedAddresses(hostname: string, allowPrivate: boolean, resolve: Resolve): Promise<readonly Address[]> {
+export async function checkedAddresses(
+  hostname: string,
+  allowPrivate: AllowPrivate,
+  resolve: Resolve,
+): Promise<readonly Address[]> {
   const host = bareHost(hostname);
   const family = isIP(host);
-  if (!allowPrivate && family === 0 && /(^|\.)localhost\.?$/i.test(host)) throw refused(hostname);
+  if (allowPrivate === false && family === 0 && /(^|\.)localhost\.?$/i.test(host)) throw refused(hostname);
   const found = family === 0 ? await resolved(host, resolve) : [{ address: host, family: family as 4 | 6 }];
-  const usable = allowPrivate
-    ? found.filter(({ address }) => isIP(address) !== 0)
-    : found.filter(({ address }) => isPublicAddress(address));
+  const usable = found.filter(({ address }) => isAllowed(address, allowPrivate));
   if (usable.length === 0) throw refused(hostname);
   return usable;
+}
+
+function isAllowed(address: string, allowPrivate: AllowPrivate): boolean {
+  if (typeof allowPrivate === "function") return isIP(address) !== 0 && allowPrivate(address);
+  return allowPrivate ? isIP(address) !== 0 : isPublicAddress(address);
 }
 
 /** `[::1]` as `::1`; other hosts as they are. */

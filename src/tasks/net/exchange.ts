@@ -2,7 +2,7 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
 import type { LookupFunction } from "node:net";
-import { type Address, bareHost, checkedAddresses, type Resolve } from "./addresses.ts";
+import { type Address, type AllowPrivate, bareHost, checkedAddresses, type Resolve } from "./addresses.ts";
 import { FetchError } from "./fetch-error.ts";
 import type { Stopper } from "./stopper.ts";
 
@@ -14,7 +14,7 @@ export interface Outgoing {
 }
 
 export interface ExchangeLimits {
-  readonly allowPrivate: boolean;
+  readonly allowPrivate: AllowPrivate;
   /** Resolving, connecting and TLS together, in milliseconds. */
   readonly connectMs: number;
   /** The wait for headers, and for each piece of the body, in milliseconds. */
@@ -39,8 +39,9 @@ const OWN_HEADERS = [
 ];
 
 /**
- * Connections are pooled: a pooled one leads to an address that was checked when it was opened. Requests that may
- * reach private addresses have a pool of their own, so that none of its connections is ever handed to others.
+ * Connections are pooled: a pooled one leads to an address that was checked when it was opened. Requests that may go
+ * anywhere have a pool of their own, so that none of its connections is ever handed to others; those with a rule of
+ * their own have none.
  */
 const pools = { open: newPool(), guarded: newPool() };
 
@@ -115,7 +116,6 @@ function open(outgoing: Outgoing, addresses: readonly Address[], limits: Exchang
   const headers = new Headers(outgoing.headers);
   for (const name of OWN_HEADERS) headers.delete(name);
   if (outgoing.body) headers.set("content-length", String(outgoing.body.byteLength));
-  const pool = limits.allowPrivate ? pools.open : pools.guarded;
   const options: https.RequestOptions = {
     // The name stays the host, so that TLS asks for it (SNI) and checks the certificate against it; `lookup` alone
     // decides where the connection goes, and it knows nothing but the checked addresses.
@@ -126,10 +126,15 @@ function open(outgoing: Outgoing, addresses: readonly Address[], limits: Exchang
     headers: Object.fromEntries(headers),
     lookup: only(addresses),
     maxHeaderSize: limits.maxHeaderBytes,
-    agent: pooled ? pool[secure ? "https" : "http"] : false,
+    agent: pooled ? poolFor(limits.allowPrivate, secure) : false,
   };
   if (limits.ca !== undefined) options.ca = limits.ca;
   return secure ? https.request(options) : http.request(options);
+}
+
+function poolFor(allowPrivate: AllowPrivate, secure: boolean): http.Agent | false {
+  if (typeof allowPrivate === "function") return false;
+  return pools[allowPrivate ? "open" : "guarded"][secure ? "https" : "http"];
 }
 
 function only(addresses: readonly Address[]): LookupFunction {

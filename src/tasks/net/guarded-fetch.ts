@@ -3,7 +3,7 @@
  * address, redirects are followed by hand, and size and time have limits.
  */
 import type { IncomingMessage } from "node:http";
-import { type Resolve, systemResolve } from "./addresses.ts";
+import { type AllowPrivate, type Resolve, systemResolve } from "./addresses.ts";
 import { ACCEPT_ENCODING, bodyStream, codingsOf } from "./body.ts";
 import { type ExchangeLimits, exchange, type Outgoing } from "./exchange.ts";
 import { FetchError } from "./fetch-error.ts";
@@ -15,8 +15,8 @@ export const USER_AGENT = "Artel";
 
 /** How far a guarded fetch may go. */
 export interface GuardOptions {
-  /** Allows private, loopback and link-local addresses. Default false. */
-  readonly allowPrivate?: boolean;
+  /** Allows private, loopback and link-local addresses: all, or those that the function is true for. Default false. */
+  readonly allowPrivate?: AllowPrivate;
   /** Aborts the request, its body included; a signal in `init` counts as well. */
   readonly signal?: AbortSignal | undefined;
   /** Resolving, connecting and TLS, per hop. Default 10,000 ms. */

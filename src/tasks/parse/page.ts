@@ -200,10 +200,9 @@ function bounded(text: string | null, length: number): string | null {
   if (text === null) return null;
   const collapsed = text.replace(/[\s\p{Cc}]+/gu, " ").trim();
   if (collapsed === "") return null;
-  return collapsed.length <= length
-    ? collapsed
-    : collapsed
-        .slice(0, length)
-        .toWellFormed()
-        .replace(/\ufffd$/, "");
+  if (collapsed.length <= length) return collapsed;
+  return collapsed
+    .slice(0, length)
+    .toWellFormed()
+    .replace(/[ \ufffd]$/, "");
 }

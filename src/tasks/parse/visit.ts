@@ -122,16 +122,18 @@ async function read(response: Response, url: string, startedAt: number, signal: 
     const transient = status === 408 || status === 425 || status === 429 || status >= 500;
     return failed(`it answered ${status}`, transient, retryAfterMs(response.headers.get("retry-after")));
   }
-  const page = (parsed: ParsedPage, bytes: number): Visit => {
-    return { kind: "page", entry: { url, status, ...parsed, bytes, elapsed_ms: elapsed() } };
+  const page = (parsed: ParsedPage, bytes: number, elapsed_ms: number): Visit => {
+    return { kind: "page", entry: { url, status, ...parsed, bytes, elapsed_ms } };
   };
   const contentType = response.headers.get("content-type");
   try {
-    if (contentType !== null && !isHtml(contentType)) return page(EMPTY_PAGE, await sizeOf(response));
+    if (contentType !== null && !isHtml(contentType)) return page(EMPTY_PAGE, await sizeOf(response), elapsed());
     const { bytes, truncated } = await readUpTo(response.body, MAX_PAGE_BYTES);
+    // Taken before parsing, which is not the server's time.
+    const elapsedMs = elapsed();
     if (truncated) return failed(`it is too large: more than ${MAX_PAGE_BYTES} bytes`, false);
-    if (contentType === null && !looksLikeMarkup(bytes)) return page(EMPTY_PAGE, bytes.byteLength);
-    return page(parsePage(decodeText(bytes, contentType).text, url), bytes.byteLength);
+    if (contentType === null && !looksLikeMarkup(bytes)) return page(EMPTY_PAGE, bytes.byteLength, elapsedMs);
+    return page(parsePage(decodeText(bytes, contentType).text, url), bytes.byteLength, elapsedMs);
   } catch (cause) {
     signal.throwIfAborted();
     // Caught here and not by the caller, for the status did come.

@@ -1,0 +1,26 @@
+/** What a command is, for the list of them, for help, and for main. */
+export interface Command {
+  readonly name: string;
+  /** One line. */
+  readonly purpose: string;
+  /** How it is called, without the program's name. */
+  readonly usage: string;
+  readonly flags: readonly (keyof typeof import("../config.ts").FLAGS)[];
+  /** One call that shows it. */
+  readonly example: string;
+  /** Not shown in the list. */
+  readonly hidden?: boolean;
+  /** @returns the exit code */
+  readonly run: (args: readonly string[], io: Io) => Promise<number>;
+}
+
+/** The process as commands see it. */
+export interface Io {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  out(line: string): void;
+  error(line: string): void;
+  /** Calls at each SIGTERM or SIGINT, with how many there have been. */
+  onSignal(listener: (count: number) => void): void;
+  /** How this program is started again, for a process of its own. */
+  readonly self: readonly string[];
+}

@@ -1,0 +1,28 @@
+import { readCall, UsageError } from "../config.ts";
+import { openMigrations } from "../compose-migrations.ts";
+import type { Command } from "./commands.ts";
+
+export const migrateCommand: Command = {
+  name: "migrate",
+  purpose: "apply the database's migrations, take them back, or show them",
+  usage: "migrate up [--to TAG] | down [N] | status",
+  flags: ["data", "to"],
+  example: "artel migrate status --data ./data",
+  async run(args, io) {
+    const call = readCall("migrate", args, migrateCommand.flags, io.environment, 2);
+    const [action, count] = call.words;
+    if (action !== "up" && action !== "down" && action !== "status") throw new UsageError("artel migrate takes up, down or status");
+    if (count !== undefined && (action !== "down" || !/^[1-9]\d{0,3}$/.test(count))) throw new UsageError(`artel migrate ${action} takes no "${count}"`);
+    using migrations = openMigrations(call.need("data"), action === "status");
+    if (action === "status") {
+      for (const { tag, applied } of migrations.status()) io.out(`${applied ? "applied" : "pending"}  ${tag}`);
+      return 0;
+    }
+    const to = call.text("to");
+    const { tags, copy } = action === "up" ? migrations.up(to) : migrations.down(Number(count ?? "1"));
+    for (const tag of tags) io.out(`${action === "up" ? "applied" : "taken back"}  ${tag}`);
+    if (tags.length === 0) io.out("nothing to do");
+    if (copy !== null) io.out(`the database as it was: ${copy}`);
+    return 0;
+  },
+};

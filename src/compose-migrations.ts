@@ -1,0 +1,39 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { StartupError } from "./domain/errors.ts";
+import { holdDataDirectory } from "./drivers/data-directory.ts";
+import { openDatabase } from "./drivers/sqlite/database.ts";
+import { type MigrateResult, type MigrationState, migrateDown, migrateUp, migrationStatus } from "./drivers/sqlite/migrate.ts";
+
+/** The migrations of one data directory. */
+export interface Migrations extends Disposable {
+  status(): readonly MigrationState[];
+  up(to: string | undefined): MigrateResult;
+  down(count: number): MigrateResult;
+}
+
+/**
+ * Opens a data directory for its migrations; to change it, it must be in nobody else's hands.
+ *
+ * @throws StartupError `data_locked`, `data_unreadable`, `no_database`, `database_corrupt`, `database_unreadable`
+ */
+export function openMigrations(directory: string, onlyLook: boolean): Migrations {
+  const file = join(resolve(directory), "artel.db");
+  if (onlyLook && !existsSync(file)) throw new StartupError("no_database", `there is no ${file}: artel serve or artel migrate up makes one`);
+  const held = onlyLook ? undefined : holdDataDirectory(directory);
+  try {
+    const { db, close } = openDatabase(file);
+    return {
+      status: () => migrationStatus(db),
+      up: (to) => migrateUp(db, to === undefined ? {} : { to }),
+      down: (count) => migrateDown(db, count),
+      [Symbol.dispose]() {
+        close();
+        held?.release();
+      },
+    };
+  } catch (error) {
+    held?.release();
+    throw error;
+  }
+}

@@ -1,0 +1,132 @@
+import { parseArgs } from "node:util";
+import { parseDuration } from "./domain/duration.ts";
+
+/** The call was wrong: exit code 2, and one line that names the flag or command. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+type Kind = "text" | "count" | "port" | "duration" | "list" | "switch" | "durability" | "level";
+
+/** One flag: `--name`, ARTEL_NAME, default. */
+export interface Flag {
+  readonly name: string;
+  readonly kind: Kind;
+  /** As it would be typed; undefined: none. */
+  readonly fallback?: string;
+  readonly help: string;
+  /** Variables read beside ARTEL_…, in order. */
+  readonly variables?: readonly string[];
+}
+
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogThreshold = (typeof LEVELS)[number];
+
+export const FLAGS = {
+  host: { name: "host", kind: "text", fallback: "127.0.0.1", help: "address to listen on" },
+  port: { name: "port", kind: "port", fallback: "12000", help: "port to listen on; 0 picks a free one" },
+  data: { name: "data", kind: "text", fallback: "./data", help: "data directory; it holds artel.db" },
+  redis: { name: "redis", kind: "text", help: "Redis URL; without one, jobs stay in this process", variables: ["ARTEL_REDIS_URL", "REDIS_URL"] },
+  namespace: { name: "namespace", kind: "text", fallback: "artel", help: "prefix of every Redis key and channel" },
+  threads: { name: "threads", kind: "count", help: "worker threads; 0 serves the API alone (default: one a core)" },
+  slots: { name: "slots", kind: "count", fallback: "32", help: "tasks that one thread runs at the same time" },
+  tasks: { name: "tasks", kind: "text", help: "folder of task files" },
+  logLevel: { name: "log-level", kind: "level", fallback: "info", help: "debug, info, warn or error" },
+  drain: { name: "drain", kind: "duration", fallback: "8s", help: "how long running tasks may go on after SIGTERM" },
+  retention: { name: "retention", kind: "duration", fallback: "7d", help: "how long ended tasks are kept" },
+  durability: { name: "durability", kind: "durability", fallback: "normal", help: "normal, or full: no acknowledged task is lost in a power failure" },
+  origins: { name: "origins", kind: "list", help: "origins of other sites whose pages may use the API, comma-separated" },
+  trustProxy: { name: "trust-proxy", kind: "list", help: "address ranges of proxies whose X-Forwarded-For is believed" },
+  maxQueued: { name: "max-queued", kind: "count", fallback: "5000000", help: "unfinished tasks that are held in all" },
+  maxQueuedPerUser: { name: "max-queued-per-user", kind: "count", fallback: "2000000", help: "unfinished tasks that one user may have" },
+  to: { name: "to", kind: "text", help: "the last migration to apply, by its tag" },
+} as const satisfies Record<string, Flag>;
+
+type FlagKey = keyof typeof FLAGS;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the command line said: the values of the flags asked for, and the other words. */
+export interface Call {
+  text(flag: FlagKey): string | undefined;
+  /** For flags with a default. */
+  need(flag: FlagKey): string;
+  count(flag: FlagKey): number | undefined;
+  /** Milliseconds. */
+  duration(flag: FlagKey): number;
+  list(flag: FlagKey): readonly string[];
+  readonly words: readonly string[];
+}
+
+/**
+ * Reads a command's arguments: flag beats variable beats default.
+ *
+ * @param words how many words may stand beside the flags
+ * @throws UsageError naming the flag, the variable or the word that is wrong
+ */
+export function readCall(command: string, args: readonly string[], keys: readonly FlagKey[], environment: Environment, words = 0): Call {
+  const flags: readonly Flag[] = keys.map((key) => FLAGS[key]);
+  const given = parse(command, args, flags);
+  if (given.positionals.length > words) throw new UsageError(`artel ${command} takes no "${given.positionals[words]}"; see artel help ${command}`);
+  const values = new Map<string, string | undefined>();
+  for (const flag of flags) values.set(flag.name, check(flag, valueOf(flag, given.values, environment)));
+  const text = (key: FlagKey): string | undefined => values.get(FLAGS[key].name);
+  const need = (key: FlagKey): string => text(key) ?? "";
+  return {
+    text,
+    need,
+    count: (key) => (text(key) === undefined ? undefined : Number(text(key))),
+    duration: (key) => parseDuration(need(key)),
+    list: (key) =>
+      need(key)
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+    words: given.positionals,
+  };
+}
+
+interface Given {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly positionals: readonly string[];
+}
+
+function parse(command: string, args: readonly string[], flags: readonly Flag[]): Given {
+  const options = Object.fromEntries(flags.map(({ name, kind }) => [name, { type: kind === "switch" ? ("boolean" as const) : ("string" as const) }]));
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(". ");
+    throw new UsageError(`artel ${command}: ${sentence}; see artel help ${command}`);
+  }
+}
+
+interface Value {
+  readonly text: string | undefined;
+  /** How the caller said it, for error messages. */
+  readonly from: string;
+}
+
+const variableOf = (flag: Flag): string => `ARTEL_${flag.name.toUpperCase().replaceAll("-", "_")}`;
+
+function valueOf(flag: Flag, given: Readonly<Record<string, unknown>>, environment: Environment): Value {
+  const flagged = given[flag.name];
+  if (flagged !== undefined) return { text: String(flagged), from: `--${flag.name}` };
+  for (const variable of [variableOf(flag), ...(flag.variables ?? [])]) {
+    const value = environment[variable];
+    if (value !== undefined && value !== "") return { text: value, from: variable };
+  }
+  return { text: flag.fallback, from: `--${flag.name}` };
+}
+
+function check(flag: Flag, { text, from }: Value): string | undefined {
+  if (text === undefined) return undefined;
+  const wrong = (expected: string): never => {
+    throw new UsageError(`${from} must be ${expected}, not "${text}"`);
+  };
+  if (flag.kind === "count" && !/^\d{1,9}$/.test(text)) wrong("a whole number, 0 or more");
+  if (flag.kind === "port" && !(/^\d{1,5}$/.test(text) && Number(text) <= 65_535)) wrong("a port from 0 to 65535");
+  if (flag.kind === "level" && !LEVELS.some((level) => level === text)) wrong(`one of ${LEVELS.join(", ")}`);
+  if (flag.kind === "durability" && text !== "normal" && text !== "full") wrong("normal or full");
+  if (flag.kind === "duration" && !/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) wrong("a duration such as 500ms, 30s, 5m or 7d");
+  return text;
+}

@@ -1,0 +1,11 @@
+import { randomBytes } from "node:crypto";
+import type { Clock, Random } from "../ports/runtime.ts";
+
+/** The machine's own clock and randomness. */
+export const systemClock: Clock = { now: Date.now };
+
+export const systemRandom: Random = {
+  uuid: () => Bun.randomUUIDv7(),
+  fraction: Math.random,
+  token: (bytes) => randomBytes(bytes).toString("base64url"),
+};

@@ -1,0 +1,55 @@
+import { Elysia, t } from "elysia";
+
+/** Whether one part of the service works, and what is wrong where it does not. */
+export interface Check {
+  readonly ok: boolean;
+  readonly detail?: string;
+}
+
+export type Checks = Readonly<Record<string, Check>>;
+
+const ChecksSchema = t.Object({
+  status: t.Union([t.Literal("ok"), t.Literal("unavailable")]),
+  checks: t.Record(t.String(), t.Object({ ok: t.Boolean(), detail: t.Optional(t.String()) })),
+});
+const content = { "application/json": { schema: ChecksSchema } };
+
+interface Deps {
+  readonly checks: () => Checks;
+  /** Prometheus text and its content type. */
+  readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
+}
+
+/** For whoever runs the service: /health/live, /health/ready, /metrics. Nothing in them tells of users or tasks. */
+export function healthRoutes({ checks, metrics }: Deps) {
+  return new Elysia({ name: "artel/health" })
+    .get("/health/live", () => ({ status: "ok" }), {
+      detail: { summary: "The process answers", tags: ["operations"], responses: { "200": { description: "It does" } } },
+    })
+    .get(
+      "/health/ready",
+      ({ set }) => {
+        const found = checks();
+        const ready = Object.values(found).every(({ ok }) => ok);
+        set.status = ready ? 200 : 503;
+        return { status: ready ? "ok" : "unavailable", checks: found };
+      },
+      {
+        detail: {
+          summary: "The service can do its work",
+          tags: ["operations"],
+          // A TypeBox schema is a JSON Schema, which OpenAPI's types do not see.
+          responses: { "200": { description: "It can", content }, "503": { description: "It cannot; checks say why", content } } as never,
+        },
+      },
+    )
+    .get(
+      "/metrics",
+      async ({ set }) => {
+        const { text, contentType } = await metrics();
+        set.headers["content-type"] = contentType;
+        return text;
+      },
+      { detail: { summary: "Figures for Prometheus", tags: ["operations"], responses: { "200": { description: "Prometheus text" } } } },
+    );
+}

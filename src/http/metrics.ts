@@ -1,0 +1,57 @@
+/** Figures are read where they are kept, and only when somebody asks: no metric costs anything on a task's way. */
+export interface MetricSources {
+  readonly version: string;
+  readonly accepted: () => number;
+  readonly ended: () => ReadonlyMap<string, number>;
+  readonly pending: () => number;
+  readonly inProgress: () => number;
+  readonly inBroker: () => number;
+  readonly waiting: () => number;
+  readonly running: () => number;
+  readonly sockets: () => number;
+}
+
+/** Prometheus text. The library is loaded at the first call: a server that nobody scrapes never needs it. */
+export function metricsText(sources: MetricSources): () => Promise<{ text: string; contentType: string }> {
+  let registry: Promise<{ metrics(): Promise<string>; readonly contentType: string }> | undefined;
+  return async () => {
+    registry ??= build(sources);
+    const ready = await registry;
+    return { text: await ready.metrics(), contentType: ready.contentType };
+  };
+}
+
+async function build(sources: MetricSources) {
+  const { Counter, collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } });
+  };
+  new Gauge({ name: "artel_info", help: "The version that runs", labelNames: ["version"], registers: [registry] }).set({ version: sources.version }, 1);
+  new Counter({
+    name: "artel_tasks_accepted_total",
+    help: "Tasks accepted since the start",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(sources.accepted());
+    },
+  });
+  new Counter({
+    name: "artel_tasks_ended_total",
+    help: "Tasks that ended since the start, by status",
+    labelNames: ["status"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [status, count] of sources.ended()) this.inc({ status }, Math.max(0, count));
+    },
+  });
+  gauge("artel_tasks_pending", "Tasks that have not ended", sources.pending);
+  gauge("artel_tasks_in_broker", "Queued tasks that the broker holds", sources.inBroker);
+  gauge("artel_tasks_waiting", "Queued tasks outside the broker's window", sources.waiting);
+  gauge("artel_jobs_running", "Jobs that this process's workers hold", sources.running);
+  gauge("artel_sockets", "Open WebSockets", sources.sockets);
+  return registry;
+}

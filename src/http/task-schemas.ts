@@ -1,0 +1,75 @@
+import { t } from "elysia";
+import { PRIORITIES, STATUSES } from "../domain/task.ts";
+
+/** What the task routes take and answer, for validation and for the OpenAPI document. */
+
+const Time = t.String({ format: "date-time" });
+const Nullable = <T extends Parameters<typeof t.Union>[0][number]>(schema: T) => t.Union([schema, t.Null()]);
+const Any = t.Unknown({ description: "Any JSON value." });
+
+export const StatusSchema = t.Union(STATUSES.map((status) => t.Literal(status)));
+export const PrioritySchema = t.Union(PRIORITIES.map((priority) => t.Literal(priority)));
+
+const summary = {
+  task_id: t.String({ format: "uuid" }),
+  owner_id: t.String({ format: "uuid" }),
+  name: t.String(),
+  queue: t.String(),
+  priority: PrioritySchema,
+  status: StatusSchema,
+  progress: Nullable(t.Number({ minimum: 0, maximum: 1 })),
+  message: Nullable(t.String()),
+  error: Nullable(t.Object({ code: t.String(), message: t.String() })),
+  attempt: t.Integer({ minimum: 1 }),
+  max_attempts: t.Integer({ minimum: 1 }),
+  cancel_requested: t.Boolean(),
+  created_at: Time,
+  run_at: Time,
+  started_at: Nullable(Time),
+  finished_at: Nullable(Time),
+  seq: t.Integer({ description: "Rises with every stored transition." }),
+};
+
+export const TaskSummarySchema = t.Object(summary);
+export const TaskSchema = t.Object({ ...summary, args: Any, result: Any });
+export const AcceptedSchema = t.Object({ task_id: t.String({ format: "uuid" }), status: StatusSchema });
+export const BatchAcceptedSchema = t.Object({ task_ids: t.Array(t.String({ format: "uuid" })) });
+export const TaskPageSchema = t.Object({ items: t.Array(TaskSummarySchema), next_cursor: Nullable(t.String()) });
+export const LogSchema = t.Object({
+  items: t.Array(
+    t.Object({
+      at: Time,
+      level: t.Union([t.Literal("debug"), t.Literal("info"), t.Literal("warn"), t.Literal("error")]),
+      message: t.String(),
+    }),
+  ),
+});
+export const DefinitionsSchema = t.Array(
+  t.Object({
+    name: t.String(),
+    description: t.String(),
+    queue: t.String(),
+    input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
+    timeout_ms: t.Integer(),
+    max_attempts: t.Integer(),
+  }),
+);
+
+export const SubmitQuery = t.Object(
+  {
+    delay: t.Optional(t.String({ description: "Run it no sooner than after this long.", examples: ["30s", "5m"] })),
+    priority: t.Optional(PrioritySchema),
+  },
+  { additionalProperties: false },
+);
+
+export const ListQuerySchema = t.Object(
+  {
+    status: t.Optional(StatusSchema),
+    name: t.Optional(t.String()),
+    limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, default: 50 })),
+    cursor: t.Optional(t.String({ description: "`next_cursor` of the page before." })),
+    owner: t.Optional(t.String({ description: "Admins: another account's id, or `all`." })),
+  },
+  { additionalProperties: false },
+);

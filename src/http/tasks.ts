@@ -1,0 +1,212 @@
+import { type DocumentDecoration, Elysia, type TSchema } from "elysia";
+import type { Identity } from "../domain/account.ts";
+import { parseDuration } from "../domain/duration.ts";
+import { Forbidden, InvalidInput } from "../domain/errors.ts";
+import type { Priority } from "../domain/task.ts";
+import type { Accounts } from "../services/accounts.ts";
+import { type Caller, checkDelay, type SubmitOptions, type Tasks } from "../services/tasks.ts";
+import { BEARER_SECURITY, identifiedJsonBody, requireIdentity } from "./bearer.ts";
+import { problemResponses, type ResponsesDocument } from "./problem.ts";
+import * as schemas from "./task-schemas.ts";
+import { iso, taskJson, taskSummaryJson } from "./views.ts";
+
+interface Deps {
+  readonly tasks: Tasks;
+  readonly accounts: Accounts;
+}
+
+const BATCH_MAX = 1_000;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+function describe(
+  summary: string,
+  [status, meaning, schema]: readonly [status: number, meaning: string, schema: TSchema],
+  problems: readonly number[],
+  more: DocumentDecoration = {},
+): DocumentDecoration {
+  const success = {
+    [String(status)]: { description: meaning, content: { "application/json": { schema } } },
+  } as ResponsesDocument;
+  return {
+    summary,
+    tags: ["tasks"],
+    security: BEARER_SECURITY,
+    responses: { ...success, ...problemResponses(401, ...problems) },
+    ...more,
+  };
+}
+
+const SUBMIT_PROBLEMS = [400, 404, 409, 413, 415, 422, 429, 503];
+/** Declared in the document only: a schema would have the router copy every header of every request. */
+const IDEMPOTENCY_HEADER: NonNullable<DocumentDecoration["parameters"]>[number] = {
+  name: "Idempotency-Key",
+  in: "header",
+  description: "Repeats with the same key and input get the first one's task; with another input, 409.",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+};
+
+/**
+ * Tasks: /tasks. One parameter name in a place is all that the router takes, so `:name` is also a task's id below; the
+ * OpenAPI document tells them apart.
+ */
+export function taskRoutes({ tasks, accounts }: Deps) {
+  const caller = async (request: Request): Promise<Caller> => callerOf(await requireIdentity(request, accounts));
+  const body = identifiedJsonBody(accounts);
+  return new Elysia({ name: "artel/tasks", prefix: "/tasks", normalize: false })
+    .get(
+      "/definitions",
+      async ({ request }) => {
+        await caller(request);
+        return json(200, JSON.stringify(tasks.definitions().map(definitionView)));
+      },
+      { detail: describe("The tasks that can be submitted", [200, "The definitions", schemas.DefinitionsSchema], []) },
+    )
+    .post(
+      "/:name",
+      async ({ params, query, body, request }) => {
+        const task = await tasks.submit(await caller(request), params.name, body, submitOptions(query, request));
+        return json(202, `{"task_id":"${task.id}","status":"${task.status}"}`, { location: `/tasks/${task.id}` });
+      },
+      {
+        parse: body,
+        query: schemas.SubmitQuery,
+        detail: describe("Submit a task", [202, "Accepted and stored", schemas.AcceptedSchema], SUBMIT_PROBLEMS, {
+          description: "The body is the task's input, see /tasks/definitions.",
+          parameters: [IDEMPOTENCY_HEADER],
+        }),
+      },
+    )
+    .post(
+      "/:name/batch",
+      async ({ params, query, body, request }) => {
+        const accepted = await tasks.submitBatch(
+          await caller(request),
+          params.name,
+          batchOf(body),
+          submitOptions(query, request),
+        );
+        return json(202, `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`);
+      },
+      {
+        parse: body,
+        query: schemas.SubmitQuery,
+        detail: describe(
+          "Submit up to 1,000 tasks, all or none",
+          [202, "All accepted and stored", schemas.BatchAcceptedSchema],
+          SUBMIT_PROBLEMS,
+        ),
+      },
+    )
+    .get(
+      "/",
+      async ({ query, request }) => {
+        const who = await caller(request);
+        const page = tasks.list(who, listQuery(who, accounts, query));
+        const next = page.next === null ? "null" : `"${cursorOf(page.next)}"`;
+        return json(200, `{"items":[${page.items.map(taskSummaryJson).join(",")}],"next_cursor":${next}}`);
+      },
+      {
+        query: schemas.ListQuerySchema,
+        detail: describe("Tasks, newest first", [200, "A page", schemas.TaskPageSchema], [403, 422]),
+      },
+    )
+    .get("/:name", async ({ params, request }) => json(200, taskJson(tasks.show(await caller(request), params.name))), {
+      detail: describe("One task", [200, "The task", schemas.TaskSchema], [404]),
+    })
+    .get(
+      "/:name/logs",
+      async ({ params, request }) => {
+        const lines = tasks.logs(await caller(request), params.name);
+        return json(200, JSON.stringify({ items: lines.map(({ at, level, message }) => ({ at: iso(at), level, message })) }));
+      },
+      { detail: describe("What a task has logged", [200, "Its lines, oldest first", schemas.LogSchema], [404]) },
+    )
+    .post(
+      "/:name/cancel",
+      async ({ params, request }) => json(202, taskJson(await tasks.cancel(await caller(request), params.name))),
+      {
+        parse: "none",
+        detail: describe("Cancel a task", [202, "Cancelled, or its worker is told to stop", schemas.TaskSchema], [404, 409, 503]),
+      },
+    )
+    .post(
+      "/:name/retry",
+      async ({ params, request }) => json(202, taskJson(await tasks.retry(await caller(request), params.name))),
+      {
+        parse: "none",
+        detail: describe(
+          "Run a failed or cancelled task once more",
+          [202, "Queued again", schemas.TaskSchema],
+          [404, 409, 429, 503],
+        ),
+      },
+    );
+}
+
+export function callerOf(identity: Identity): Caller {
+  return { n: identity.accountKey, id: identity.accountId, admin: identity.role === "admin" };
+}
+
+function json(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
+}
+
+function submitOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {
+  const key = request.headers.get("idempotency-key");
+  if (key !== null && !IDEMPOTENCY_KEY.test(key)) {
+    throw new InvalidInput("invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters");
+  }
+  return {
+    ...(query.delay === undefined ? {} : { delayMs: delayOf(query.delay) }),
+    ...(query.priority === undefined ? {} : { priority: query.priority }),
+    ...(key === null ? {} : { idempotencyKey: key }),
+  };
+}
+
+function delayOf(text: string): number {
+  try {
+    return checkDelay(parseDuration(text));
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    throw new InvalidInput("invalid_delay", error.message, [{ path: "/delay", message: error.message }]);
+  }
+}
+
+function batchOf(body: unknown): readonly unknown[] {
+  if (Array.isArray(body) && body.length > 0 && body.length <= BATCH_MAX) return body;
+  throw new InvalidInput("invalid_input", `the body must be an array of 1 to ${BATCH_MAX} inputs`, [
+    { path: "", message: `must be an array of 1 to ${BATCH_MAX} inputs` },
+  ]);
+}
+
+type ListQueryInput = typeof schemas.ListQuerySchema.static;
+
+function listQuery(who: Caller, accounts: Accounts, query: ListQueryInput): Parameters<Tasks["list"]>[1] {
+  return {
+    limit: query.limit ?? 50,
+    ...(query.status === undefined ? {} : { status: query.status }),
+    ...(query.name === undefined ? {} : { name: query.name }),
+    ...(query.cursor === undefined ? {} : { before: cursorKey(query.cursor) }),
+    ...(query.owner === undefined ? {} : { owner: ownerKey(who, accounts, query.owner) }),
+  };
+}
+
+/** An unknown account has no tasks: key 0 is nobody's. */
+function ownerKey(who: Caller, accounts: Accounts, owner: string): number | "all" {
+  if (owner === who.id) return who.n;
+  if (!who.admin) throw new Forbidden("forbidden", "only admins see other accounts' tasks");
+  return owner === "all" ? "all" : (accounts.find(owner)?.n ?? 0);
+}
+
+const cursorOf = (n: number): string => Buffer.from(`n${n}`).toString("base64url");
+
+function cursorKey(cursor: string): number {
+  const match = /^n(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"));
+  if (!match)
+    throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
+  return Number(match[1]);
+}
+
+function definitionView({ name, description, queue, input, timeoutMs, retry }: ReturnType<Tasks["definitions"]>[number]) {
+  return { name, description, queue, input, timeout_ms: timeoutMs, max_attempts: retry.maxAttempts };
+}

@@ -1,0 +1,25 @@
+import { isTerminal, type Status, type Task } from "../domain/task.ts";
+
+/** Counts what happened to tasks since the process started; for metrics. */
+export class TaskCounts {
+  accepted = 0;
+  readonly ended = new Map<Status, number>();
+  readonly #inProgress = { count: 0 };
+
+  get inProgress(): number {
+    return this.#inProgress.count;
+  }
+
+  /** Follows a stored change; with the two exchanged it takes the change back. */
+  moved(before: Task | null, after: Task | null): void {
+    if (before === null) this.accepted += 1;
+    if (after === null) this.accepted -= 1;
+    this.#count(before, -1);
+    this.#count(after, 1);
+  }
+
+  #count(task: Task | null, by: 1 | -1): void {
+    if (task?.status === "in progress") this.#inProgress.count += by;
+    if (task && isTerminal(task.status)) this.ended.set(task.status, (this.ended.get(task.status) ?? 0) + by);
+  }
+}

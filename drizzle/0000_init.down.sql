@@ -1,4 +1,5 @@
 DROP TABLE `accounts`;--> statement-breakpoint
+DROP TABLE `lanes`;--> statement-breakpoint
 DROP TABLE `meta`;--> statement-breakpoint
 DROP TABLE `offsets`;--> statement-breakpoint
 DROP TABLE `refresh_tokens`;--> statement-breakpoint

@@ -9,6 +9,16 @@ CREATE TABLE `accounts` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `accounts_id_unique` ON `accounts` (`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `accounts_email_unique` ON `accounts` (`email`);--> statement-breakpoint
+CREATE TABLE `lanes` (
+	`n` integer PRIMARY KEY NOT NULL,
+	`owner` integer NOT NULL,
+	`queue` text NOT NULL,
+	`name` text NOT NULL,
+	`priority` integer NOT NULL,
+	FOREIGN KEY (`owner`) REFERENCES `accounts`(`n`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `lanes_key` ON `lanes` (`owner`,`queue`,`name`,`priority`);--> statement-breakpoint
 CREATE TABLE `meta` (
 	`key` text PRIMARY KEY NOT NULL,
 	`value` text NOT NULL
@@ -54,9 +64,7 @@ CREATE TABLE `tasks` (
 	`n` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
 	`owner` integer NOT NULL,
-	`name` text NOT NULL,
-	`queue` text NOT NULL,
-	`priority` integer NOT NULL,
+	`lane` integer NOT NULL,
 	`status` integer NOT NULL,
 	`seq` integer NOT NULL,
 	`attempt` integer NOT NULL,
@@ -76,16 +84,14 @@ CREATE TABLE `tasks` (
 	`error_message` text,
 	`args` text NOT NULL,
 	`result` text,
-	FOREIGN KEY (`owner`) REFERENCES `accounts`(`n`) ON UPDATE no action ON DELETE no action
+	FOREIGN KEY (`owner`) REFERENCES `accounts`(`n`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`lane`) REFERENCES `lanes`(`n`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `tasks_id` ON `tasks` (`id`);--> statement-breakpoint
 CREATE INDEX `tasks_owner` ON `tasks` (`owner`);--> statement-breakpoint
-CREATE INDEX `tasks_owner_name` ON `tasks` (`owner`,`name`);--> statement-breakpoint
-CREATE INDEX `tasks_owner_status` ON `tasks` (`owner`,`status`);--> statement-breakpoint
 CREATE INDEX `tasks_owner_seq` ON `tasks` (`owner`,`seq`);--> statement-breakpoint
-CREATE INDEX `tasks_seq` ON `tasks` (`seq`);--> statement-breakpoint
-CREATE UNIQUE INDEX `tasks_idempotency` ON `tasks` (`owner`,`name`,`idempotency_key`) WHERE idempotency_key IS NOT NULL;--> statement-breakpoint
-CREATE INDEX `tasks_dispatched` ON `tasks` (`dispatched`) WHERE dispatched = 1;--> statement-breakpoint
-CREATE INDEX `tasks_waiting` ON `tasks` (`queue`,`name`,`priority`,`owner`) WHERE status = 1 AND dispatched = 0;--> statement-breakpoint
-CREATE INDEX `tasks_due` ON `tasks` (`run_at`) WHERE status IN (0, 3);
+CREATE INDEX `tasks_status` ON `tasks` (`status`,`owner`) WHERE status IN (0, 2, 3, 5, 6);--> statement-breakpoint
+CREATE INDEX `tasks_queued` ON `tasks` (`dispatched`,`lane`) WHERE status = 1;--> statement-breakpoint
+CREATE INDEX `tasks_due` ON `tasks` (`run_at`) WHERE status IN (0, 3);--> statement-breakpoint
+CREATE INDEX `tasks_idempotency` ON `tasks` (`owner`,`idempotency_key`) WHERE idempotency_key IS NOT NULL;

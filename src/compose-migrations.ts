@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { StartupError } from "./domain/errors.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { openDatabase } from "./drivers/sqlite/database.ts";
+import { refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { type MigrateResult, type MigrationState, migrateDown, migrateUp, migrationStatus } from "./drivers/sqlite/migrate.ts";
 
 /** The migrations of one data directory. */
@@ -13,14 +14,17 @@ export interface Migrations extends Disposable {
 }
 
 /**
- * Opens a data directory for its migrations; to change it, it must be in nobody else's hands.
+ * Opens a data directory for its migrations; to change it, it must be in nobody else's hands. Only `up` makes what is
+ * not there.
  *
  * @throws StartupError `data_locked`, `data_unreadable`, `no_database`, `database_corrupt`, `database_unreadable`
  */
-export function openMigrations(directory: string, onlyLook: boolean): Migrations {
+export function openMigrations(directory: string, action: "status" | "up" | "down"): Migrations {
   const file = join(resolve(directory), "artel.db");
-  if (onlyLook && !existsSync(file)) throw new StartupError("no_database", `there is no ${file}: artel serve or artel migrate up makes one`);
-  const held = onlyLook ? undefined : holdDataDirectory(directory);
+  if (action !== "up" && !existsSync(file))
+    throw new StartupError("no_database", `there is no ${file}: artel serve or artel migrate up makes one`);
+  if (action === "status") refuseUnfit(file);
+  const held = action === "status" ? undefined : holdDataDirectory(directory, refuseUnfit);
   try {
     const { db, close } = openDatabase(file);
     return {

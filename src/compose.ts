@@ -1,16 +1,20 @@
 /**
  * The composition root: the only place that knows services and drivers together.
  */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import type { Server } from "bun";
 import { StartupError } from "./domain/errors.ts";
 import { Argon2Passwords } from "./drivers/argon2.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { EmbeddedBroker } from "./drivers/embedded/broker.ts";
 import { jwtSigner } from "./drivers/jwt.ts";
-import { loadSecret } from "./drivers/secret.ts";
+import { givenSecret, loadSecret } from "./drivers/secret.ts";
 import { sqliteAccounts } from "./drivers/sqlite/accounts.ts";
+import { Checkpoints } from "./drivers/sqlite/checkpoints.ts";
 import { ChangeWatch } from "./drivers/sqlite/change-watch.ts";
-import { type Durability, openDatabase } from "./drivers/sqlite/database.ts";
+import { asStartupError, type Durability, openDatabase } from "./drivers/sqlite/database.ts";
+import { refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
 import { SqliteTasks } from "./drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "./drivers/sqlite/unit-of-work.ts";
@@ -88,16 +92,21 @@ export function loadTasks(directory: string): Promise<LoadedFiles> {
  * @throws StartupError; nothing is left running or locked
  */
 export async function startServer(settings: ServerSettings, log: Log): Promise<RunningServer> {
-  const directory = holdDataDirectory(settings.dataDirectory);
+  // What can be refused is refused before anything is made or changed.
+  givenSecret(settings.secret);
+  if (settings.tasksDirectory !== undefined) listTaskFiles(settings.tasksDirectory);
+  await refuseTakenPort(settings);
+  const directory = holdDataDirectory(settings.dataDirectory, refuseUnfit);
   const undo: (() => unknown)[] = [() => directory.release()];
   try {
+    const secret = loadSecret(directory.path, settings.secret);
     const database = openDatabase(directory.databasePath, { durability: settings.durability });
     undo.push(() => database.close());
     const migrated = migrateUp(database.db);
     if (migrated.tags.length > 0) log.info("migrated the database", { migrations: migrated.tags, copy: migrated.copy });
     const files = settings.tasksDirectory === undefined ? { sources: [], broken: [] } : await loadTasks(settings.tasksDirectory);
     for (const { file, reason } of files.broken) log.error("task file left out", { file, reason });
-    const parts = await assemble(settings, log, database, loadSecret(directory.path, settings.secret), files);
+    const parts = await assemble(settings, log, database, secret, files);
     const server = await listen(parts.app, settings);
     undo.push(() => server.stop(true));
     await parts.start(server);
@@ -111,23 +120,46 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
     return { url, stop: (deadlineMs) => (stopping ??= stop(deadlineMs)) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
-    throw error;
+    // Damage further inside of the file shows only where it is read.
+    throw isSqliteError(error) ? asStartupError(directory.databasePath, error) : error;
   }
 }
 
+const isSqliteError = (error: unknown): boolean => String((error as { code?: unknown } | null)?.code).startsWith("SQLITE_");
+
 type App = Awaited<ReturnType<typeof createApp>>;
 
-function listen(app: App, { host, port }: ServerSettings): Promise<Server<unknown>> {
-  return new Promise((resolve, reject) => {
-    try {
-      // reusePort would let a second server share the port unseen.
-      app.listen({ hostname: host, port, reusePort: false, idleTimeout: 60 }, (server) => resolve(server as unknown as Server<unknown>));
-    } catch (cause) {
-      const code = (cause as { code?: string }).code;
-      const why = code === "EADDRINUSE" ? "is in use: stop what listens there or choose another --port" : `cannot be had: ${cause instanceof Error ? cause.message : String(cause)}`;
-      reject(new StartupError(code === "EADDRINUSE" ? "port_in_use" : "cannot_listen", `${host}:${port} ${why}`, { cause }));
-    }
-  });
+async function listen(app: App, { host, port }: ServerSettings): Promise<Server<unknown>> {
+  try {
+    // reusePort would let a second server share the port unseen.
+    return await new Promise((resolve) =>
+      app.listen({ hostname: host, port, reusePort: false, idleTimeout: 60 }, (server) => resolve(server as unknown as Server<unknown>)),
+    );
+  } catch (cause) {
+    throw await cannotListen(host, port, cause);
+  }
+}
+
+/** Takes the port and lets it go: a start that would fail for it has then changed nothing. */
+async function refuseTakenPort({ host, port }: ServerSettings): Promise<void> {
+  try {
+    const probe = Bun.serve({ hostname: host, port, reusePort: false, fetch: () => new Response(null, { status: 503 }) });
+    await probe.stop(true);
+  } catch (cause) {
+    throw await cannotListen(host, port, cause);
+  }
+}
+
+async function cannotListen(host: string, port: number, cause: unknown): Promise<StartupError> {
+  // Bun says of an unknown name, too, that it is in use.
+  if (isIP(host) === 0 && !(await lookup(host).catch(() => undefined))) {
+    return new StartupError("cannot_listen", `${host} is no address of this machine: choose another --host`, { cause });
+  }
+  if ((cause as { code?: string }).code === "EADDRINUSE") {
+    return new StartupError("port_in_use", `${host}:${port} is in use: stop what listens there or choose another --port`, { cause });
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StartupError("cannot_listen", `cannot listen on ${host}:${port} (${why}): choose another --host or --port`, { cause });
 }
 
 async function assemble(settings: ServerSettings, log: Log, database: ReturnType<typeof openDatabase>, secret: string, files: LoadedFiles) {
@@ -172,6 +204,7 @@ async function assemble(settings: ServerSettings, log: Log, database: ReturnType
   });
   const retention = new Retention({ store, work, clock, retentionMs: settings.retentionMs, purgeSessions: (limit) => accounts.purge(limit), log });
   const watch = new ChangeWatch(db, () => accounts.refreshFromStore());
+  const checkpoints = new Checkpoints(db, () => work.commits);
   const originAllowed = originCheck(settings.origins);
   const notifications = new Notifications({ accounts, store, topics, originAllowed, clock });
   const deps: AppDeps = {
@@ -209,6 +242,7 @@ async function assemble(settings: ServerSettings, log: Log, database: ReturnType
       scheduler.start();
       retention.start();
       watch.start();
+      checkpoints.start();
       supervisor.start();
     },
 
@@ -216,6 +250,7 @@ async function assemble(settings: ServerSettings, log: Log, database: ReturnType
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
       scheduler.stop();
       watch.stop();
+      checkpoints.stop();
       await supervisor.stop(deadlineMs);
       await retention.stop();
       await reconciler.stop();

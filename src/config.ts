@@ -6,7 +6,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-type Kind = "text" | "count" | "port" | "duration" | "list" | "switch" | "durability" | "level";
+type Kind = "text" | "count" | "port" | "duration" | "list" | "origins" | "switch" | "durability" | "level";
 
 /** One flag: `--name`, ARTEL_NAME, default. */
 export interface Flag {
@@ -17,7 +17,14 @@ export interface Flag {
   readonly help: string;
   /** Variables read beside ARTEL_…, in order. */
   readonly variables?: readonly string[];
+  /** Bounds of a count; 0 and 999,999,999 by default. */
+  readonly min?: number;
+  readonly max?: number;
 }
+
+const MAX_COUNT = 999_999_999;
+/** A hundred years, in milliseconds: beyond it the dates of some languages end. */
+const MAX_DURATION_MS = 100 * 365 * 86_400_000;
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogThreshold = (typeof LEVELS)[number];
@@ -26,19 +33,41 @@ export const FLAGS = {
   host: { name: "host", kind: "text", fallback: "127.0.0.1", help: "address to listen on" },
   port: { name: "port", kind: "port", fallback: "12000", help: "port to listen on; 0 picks a free one" },
   data: { name: "data", kind: "text", fallback: "./data", help: "data directory; it holds artel.db" },
-  redis: { name: "redis", kind: "text", help: "Redis URL; without one, jobs stay in this process", variables: ["ARTEL_REDIS_URL", "REDIS_URL"] },
+  redis: {
+    name: "redis",
+    kind: "text",
+    help: "Redis URL; without one, jobs stay in this process",
+    variables: ["ARTEL_REDIS_URL", "REDIS_URL"],
+  },
   namespace: { name: "namespace", kind: "text", fallback: "artel", help: "prefix of every Redis key and channel" },
-  threads: { name: "threads", kind: "count", help: "worker threads; 0 serves the API alone (default: one a core)" },
-  slots: { name: "slots", kind: "count", fallback: "32", help: "tasks that one thread runs at the same time" },
+  threads: { name: "threads", kind: "count", max: 1_024, help: "worker threads; 0 serves the API alone (default: one a core)" },
+  slots: {
+    name: "slots",
+    kind: "count",
+    min: 1,
+    max: 10_000,
+    fallback: "32",
+    help: "tasks that one thread runs at the same time",
+  },
   tasks: { name: "tasks", kind: "text", help: "folder of task files" },
   logLevel: { name: "log-level", kind: "level", fallback: "info", help: "debug, info, warn or error" },
   drain: { name: "drain", kind: "duration", fallback: "8s", help: "how long running tasks may go on after SIGTERM" },
   retention: { name: "retention", kind: "duration", fallback: "7d", help: "how long ended tasks are kept" },
-  durability: { name: "durability", kind: "durability", fallback: "normal", help: "normal, or full: no acknowledged task is lost in a power failure" },
-  origins: { name: "origins", kind: "list", help: "origins of other sites whose pages may use the API, comma-separated" },
+  durability: {
+    name: "durability",
+    kind: "durability",
+    fallback: "normal",
+    help: "normal, or full: no acknowledged task is lost in a power failure",
+  },
+  origins: { name: "origins", kind: "origins", help: "origins of other sites whose pages may use the API, comma-separated" },
   trustProxy: { name: "trust-proxy", kind: "list", help: "address ranges of proxies whose X-Forwarded-For is believed" },
   maxQueued: { name: "max-queued", kind: "count", fallback: "5000000", help: "unfinished tasks that are held in all" },
-  maxQueuedPerUser: { name: "max-queued-per-user", kind: "count", fallback: "2000000", help: "unfinished tasks that one user may have" },
+  maxQueuedPerUser: {
+    name: "max-queued-per-user",
+    kind: "count",
+    fallback: "2000000",
+    help: "unfinished tasks that one user may have",
+  },
   to: { name: "to", kind: "text", help: "the last migration to apply, by its tag" },
 } as const satisfies Record<string, Flag>;
 
@@ -63,10 +92,17 @@ export interface Call {
  * @param words how many words may stand beside the flags
  * @throws UsageError naming the flag, the variable or the word that is wrong
  */
-export function readCall(command: string, args: readonly string[], keys: readonly FlagKey[], environment: Environment, words = 0): Call {
+export function readCall(
+  command: string,
+  args: readonly string[],
+  keys: readonly FlagKey[],
+  environment: Environment,
+  words = 0,
+): Call {
   const flags: readonly Flag[] = keys.map((key) => FLAGS[key]);
   const given = parse(command, args, flags);
-  if (given.positionals.length > words) throw new UsageError(`artel ${command} takes no "${given.positionals[words]}"; see artel help ${command}`);
+  if (given.positionals.length > words)
+    throw new UsageError(`artel ${command} takes no "${given.positionals[words]}"; see artel help ${command}`);
   const values = new Map<string, string | undefined>();
   for (const flag of flags) values.set(flag.name, check(flag, valueOf(flag, given.values, environment)));
   const text = (key: FlagKey): string | undefined => values.get(FLAGS[key].name);
@@ -76,11 +112,7 @@ export function readCall(command: string, args: readonly string[], keys: readonl
     need,
     count: (key) => (text(key) === undefined ? undefined : Number(text(key))),
     duration: (key) => parseDuration(need(key)),
-    list: (key) =>
-      need(key)
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== ""),
+    list: (key) => listOf(need(key)),
     words: given.positionals,
   };
 }
@@ -91,12 +123,15 @@ interface Given {
 }
 
 function parse(command: string, args: readonly string[], flags: readonly Flag[]): Given {
-  const options = Object.fromEntries(flags.map(({ name, kind }) => [name, { type: kind === "switch" ? ("boolean" as const) : ("string" as const) }]));
+  const options = Object.fromEntries(
+    flags.map(({ name, kind }) => [name, { type: kind === "switch" ? ("boolean" as const) : ("string" as const) }]),
+  );
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(". ");
-    throw new UsageError(`artel ${command}: ${sentence}; see artel help ${command}`);
+    // Node explains at length, with examples that are none of this program's: the first sentence names the flag.
+    const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(/\.(?:\s|$)/);
+    throw new UsageError(`artel ${command}: ${sentence}; see artel help ${command.split(" ")[0]}`);
   }
 }
 
@@ -106,7 +141,8 @@ interface Value {
   readonly from: string;
 }
 
-const variableOf = (flag: Flag): string => `ARTEL_${flag.name.toUpperCase().replaceAll("-", "_")}`;
+/** The variable that stands in for a flag. */
+export const variableOf = (flag: Flag): string => `ARTEL_${flag.name.toUpperCase().replaceAll("-", "_")}`;
 
 function valueOf(flag: Flag, given: Readonly<Record<string, unknown>>, environment: Environment): Value {
   const flagged = given[flag.name];
@@ -120,13 +156,51 @@ function valueOf(flag: Flag, given: Readonly<Record<string, unknown>>, environme
 
 function check(flag: Flag, { text, from }: Value): string | undefined {
   if (text === undefined) return undefined;
-  const wrong = (expected: string): never => {
-    throw new UsageError(`${from} must be ${expected}, not "${text}"`);
-  };
-  if (flag.kind === "count" && !/^\d{1,9}$/.test(text)) wrong("a whole number, 0 or more");
-  if (flag.kind === "port" && !(/^\d{1,5}$/.test(text) && Number(text) <= 65_535)) wrong("a port from 0 to 65535");
-  if (flag.kind === "level" && !LEVELS.some((level) => level === text)) wrong(`one of ${LEVELS.join(", ")}`);
-  if (flag.kind === "durability" && text !== "normal" && text !== "full") wrong("normal or full");
-  if (flag.kind === "duration" && !/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) wrong("a duration such as 500ms, 30s, 5m or 7d");
+  if (text.trim() === "" && flag.kind !== "list" && flag.kind !== "origins") throw new UsageError(`${from} must not be empty`);
+  const expected = expectation(flag, text);
+  if (expected !== undefined) throw new UsageError(`${from} must be ${expected}, not "${text}"`);
   return text;
+}
+
+/** What a value should have been; undefined: it is fine. */
+function expectation(flag: Flag, text: string): string | undefined {
+  switch (flag.kind) {
+    case "count": {
+      const { min = 0, max = MAX_COUNT } = flag;
+      const fits = /^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max;
+      return fits ? undefined : `a whole number from ${min} to ${max}`;
+    }
+    case "port":
+      return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? undefined : "a port from 0 to 65535";
+    case "level":
+      return LEVELS.some((level) => level === text) ? undefined : `one of ${LEVELS.join(", ")}`;
+    case "durability":
+      return text === "normal" || text === "full" ? undefined : "normal or full";
+    case "duration":
+      return isDuration(text) ? undefined : "a duration such as 500ms, 30s, 5m or 7d";
+    case "origins":
+      return listOf(text).every(isOrigin) ? undefined : "origins such as https://app.example, comma-separated";
+    default:
+      return undefined;
+  }
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+function isDuration(text: string): boolean {
+  try {
+    return parseDuration(text) <= MAX_DURATION_MS;
+  } catch {
+    return false;
+  }
+}
+
+/** As browsers send it: no path and no slash at the end, which would never match. */
+function isOrigin(text: string): boolean {
+  return text === "*" || /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/i.test(text);
 }

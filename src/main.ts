@@ -12,7 +12,18 @@ import { ArtelError } from "./domain/errors.ts";
 
 const exit = process.exit.bind(process);
 const help = helpCommand(() => commands);
-const commands: readonly Command[] = [serveCommand, migrateCommand, openapiCommand, healthCommand, versionCommand, help, isolateCommand(() => exit(0))];
+/** scripts/build.ts puts it into the executable, where places are relative to this file alone. */
+const threadEntry = new URL("./workers/thread.ts", import.meta.url);
+const commands: readonly Command[] = [
+  serveCommand,
+  migrateCommand,
+  openapiCommand,
+  healthCommand,
+  versionCommand,
+  help,
+  // Nothing may hold it up: an orderly exit would wait for the task's thread.
+  isolateCommand(() => process.kill(process.pid, "SIGKILL"), threadEntry),
+];
 
 /** A compiled executable is its own program; run from the sources, Bun needs to be told this file. */
 const compiled = import.meta.url.startsWith("file:///$bunfs/") || import.meta.url.startsWith("file:///B:/~BUN/");
@@ -42,12 +53,13 @@ async function run([name = "help", ...args]: readonly string[]): Promise<number>
 
 /** One line says what is wrong; 2: the call was wrong, 1: it failed. */
 function failed(error: unknown): number {
-  if (error instanceof UsageError) {
-    io.error(`artel: ${error.message}`);
-    return 2;
-  }
-  io.error(`artel: ${error instanceof ArtelError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  return 1;
+  io.error(`artel: ${oneLine(error instanceof Error ? error.message || error.name : String(error))}`);
+  const expected = error instanceof UsageError || error instanceof ArtelError;
+  // What nobody thought of needs its stack, but not in front of everybody.
+  if (!expected && io.environment["ARTEL_LOG_LEVEL"] === "debug" && error instanceof Error) io.error(error.stack ?? "");
+  return error instanceof UsageError ? 2 : 1;
 }
+
+const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ");
 
 exit(await run(process.argv.slice(2)).catch(failed));

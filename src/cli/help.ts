@@ -1,4 +1,4 @@
-import { FLAGS, type Flag, UsageError } from "../config.ts";
+import { FLAGS, type Flag, readCall, UsageError, variableOf } from "../config.ts";
 import type { Command, Io } from "./commands.ts";
 
 /** The list of commands, or one command with its flags. */
@@ -9,7 +9,8 @@ export function helpCommand(commands: () => readonly Command[]): Command {
     usage: "help [COMMAND]",
     flags: [],
     example: "artel help serve",
-    async run([name], io) {
+    async run(args, io) {
+      const [name] = readCall("help", args, [], io.environment, 1).words;
       const shown = commands().filter(({ hidden }) => !hidden);
       if (name === undefined) showAll(shown, io);
       else showOne(find(shown, name), io);
@@ -28,7 +29,8 @@ export function find(commands: readonly Command[], name: string): Command {
 
 function showAll(commands: readonly Command[], io: Io): void {
   io.out("artel: accounts, background tasks and live progress in one executable\n");
-  for (const { usage, purpose } of commands) io.out(`  artel ${usage.padEnd(34)} ${purpose}`);
+  const width = Math.max(...commands.map(({ usage }) => usage.length));
+  for (const { usage, purpose } of commands) io.out(`  artel ${usage.padEnd(width)}  ${purpose}`);
   io.out("\nEvery flag has a variable: --port is ARTEL_PORT. More: artel help COMMAND");
 }
 
@@ -39,5 +41,6 @@ function showOne({ usage, purpose, flags, example }: Command, io: Io): void {
     const value = flag.fallback === undefined ? "" : ` (default ${flag.fallback})`;
     io.out(`  --${flag.name.padEnd(22)} ${flag.help}${value}`);
   }
+  if (flags[0] !== undefined) io.out(`\nEvery flag has a variable: --${FLAGS[flags[0]].name} is ${variableOf(FLAGS[flags[0]])}`);
   io.out(`\nexample: ${example}`);
 }

@@ -1,5 +1,5 @@
-import { readCall, UsageError } from "../config.ts";
 import { openMigrations } from "../compose-migrations.ts";
+import { readCall, UsageError } from "../config.ts";
 import type { Command } from "./commands.ts";
 
 export const migrateCommand: Command = {
@@ -11,9 +11,13 @@ export const migrateCommand: Command = {
   async run(args, io) {
     const call = readCall("migrate", args, migrateCommand.flags, io.environment, 2);
     const [action, count] = call.words;
-    if (action !== "up" && action !== "down" && action !== "status") throw new UsageError("artel migrate takes up, down or status");
-    if (count !== undefined && (action !== "down" || !/^[1-9]\d{0,3}$/.test(count))) throw new UsageError(`artel migrate ${action} takes no "${count}"`);
-    using migrations = openMigrations(call.need("data"), action === "status");
+    if (action !== "up" && action !== "down" && action !== "status")
+      throw new UsageError("artel migrate takes up, down or status");
+    if (count !== undefined && (action !== "down" || !/^[1-9]\d{0,3}$/.test(count)))
+      throw new UsageError(`artel migrate ${action} takes no "${count}"`);
+    // --to says how far up; nothing else may take it and do otherwise than asked.
+    if (action !== "up") readCall(`migrate ${action}`, args, ["data"], io.environment, 2);
+    using migrations = openMigrations(call.need("data"), action);
     if (action === "status") {
       for (const { tag, applied } of migrations.status()) io.out(`${applied ? "applied" : "pending"}  ${tag}`);
       return 0;

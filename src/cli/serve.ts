@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
-import { readCall, UsageError } from "../config.ts";
+import type { ServerSettings } from "../compose.ts";
+import { type Call, readCall, UsageError } from "../config.ts";
 import { stderrLog } from "../drivers/logger.ts";
-import type { Command } from "./commands.ts";
+import type { Command, Io } from "./commands.ts";
 import { version } from "./version.ts";
 
 export const serveCommand: Command = {
@@ -31,39 +32,52 @@ export const serveCommand: Command = {
     const call = readCall("serve", args, serveCommand.flags, io.environment);
     if (call.text("redis") !== undefined) throw new UsageError("--redis is not available in this version");
     const log = stderrLog(call.need("logLevel"));
+    const drainMs = call.duration("drain");
+    const ended = Promise.withResolvers<number>();
+    let drain: (() => Promise<void>) | undefined;
+    // Before anything is started, so that no signal ever finds nobody listening.
+    io.onSignal((count) => {
+      // While it starts there is nothing to drain, and a second signal ends at once: what runs is found at the next start.
+      if (count > 1 || drain === undefined) return ended.resolve(0);
+      log.info("draining", { drain_ms: drainMs });
+      drain().then(() => ended.resolve(0), ended.reject);
+    });
     // What serves is loaded here: the other commands start without it.
     const { startServer } = await import("../compose.ts");
-    const stopped = Promise.withResolvers<number>();
-    const server = await startServer(
-      {
-        host: call.need("host"),
-        port: Number(call.need("port")),
-        dataDirectory: call.need("data"),
-        durability: call.need("durability") === "full" ? "full" : "normal",
-        threads: call.count("threads") ?? availableParallelism(),
-        slots: Math.max(1, call.count("slots") ?? 1),
-        tasksDirectory: call.text("tasks"),
-        retentionMs: call.duration("retention"),
-        maxQueued: call.count("maxQueued") ?? 0,
-        maxQueuedPerUser: call.count("maxQueuedPerUser") ?? 0,
-        origins: call.list("origins"),
-        trustProxy: call.list("trustProxy"),
-        secret: io.environment["ARTEL_SECRET"],
-        allowPrivateHosts: io.environment["ARTEL_ALLOW_PRIVATE_HOSTS"] === "1",
-        logRequests: call.need("logLevel") === "debug",
-        version,
-        isolateCommand: [...io.self, "isolate"],
-      },
-      log,
-    );
-    io.out(`artel ${version} serves at ${server.url} (docs at ${server.url}/docs)`);
-    const drainMs = call.duration("drain");
-    io.onSignal((count) => {
-      // A second signal ends at once: what runs is found again at the next start.
-      if (count > 1) return stopped.resolve(0);
-      log.info("draining", { drain_ms: drainMs });
-      server.stop(Date.now() + drainMs).then(() => stopped.resolve(0), stopped.reject);
+    const starting = startServer(await settingsOf(call, io), log).then((server) => {
+      drain = () => server.stop(Date.now() + drainMs);
+      io.out(`artel ${version} serves at ${server.url} (docs at ${server.url}/docs)`);
+      return ended.promise;
     });
-    return await stopped.promise;
+    return await Promise.race([starting, ended.promise]);
   },
 };
+
+async function settingsOf(call: Call, io: Io): Promise<ServerSettings> {
+  const { clientAddress } = await import("../http/client-address.ts");
+  const trustProxy = call.list("trustProxy");
+  try {
+    clientAddress(trustProxy);
+  } catch (error) {
+    throw new UsageError(`--trust-proxy: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return {
+    host: call.need("host"),
+    port: Number(call.need("port")),
+    dataDirectory: call.need("data"),
+    durability: call.need("durability") === "full" ? "full" : "normal",
+    threads: call.count("threads") ?? availableParallelism(),
+    slots: call.count("slots") ?? 1,
+    tasksDirectory: call.text("tasks"),
+    retentionMs: call.duration("retention"),
+    maxQueued: call.count("maxQueued") ?? 0,
+    maxQueuedPerUser: call.count("maxQueuedPerUser") ?? 0,
+    origins: call.list("origins"),
+    trustProxy,
+    secret: io.environment["ARTEL_SECRET"],
+    allowPrivateHosts: io.environment["ARTEL_ALLOW_PRIVATE_HOSTS"] === "1",
+    logRequests: call.need("logLevel") === "debug",
+    version,
+    isolateCommand: [...io.self, "isolate"],
+  };
+}

@@ -1,4 +1,5 @@
 import { version } from "../../package.json";
+import { readCall } from "../config.ts";
 import type { Command } from "./commands.ts";
 
 export { version };
@@ -9,7 +10,8 @@ export const versionCommand: Command = {
   usage: "version",
   flags: [],
   example: "artel version",
-  async run(_args, io) {
+  async run(args, io) {
+    readCall("version", args, versionCommand.flags, io.environment);
     io.out(`artel ${version} (bun ${Bun.version}, ${process.platform}-${process.arch})`);
     return 0;
   },

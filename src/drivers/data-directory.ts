@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { StartupError } from "../domain/errors.ts";
 
@@ -14,12 +14,18 @@ export interface HeldDirectory {
  * Makes the directory where it is missing and locks it: one server a directory. The lock is SQLite's own on a file
  * beside the database, which the system drops with the process, however that ends.
  *
+ * @param refuse throws where the database at this path cannot be used; asked before the lock is made where there is none
+ *   yet, so that what is refused is left as it was
  * @throws StartupError `data_locked`, `data_unreadable`
  */
-export function holdDataDirectory(directory: string): HeldDirectory {
+export function holdDataDirectory(directory: string, refuse: (databasePath: string) => void = () => {}): HeldDirectory {
   const path = resolve(directory);
   const unreadable = (cause: unknown): StartupError =>
-    new StartupError("data_unreadable", `cannot use the data directory ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    new StartupError(
+      "data_unreadable",
+      `cannot use the data directory ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     if (!statSync(path).isDirectory()) throw new Error("it is not a directory");
@@ -29,12 +35,17 @@ export function holdDataDirectory(directory: string): HeldDirectory {
   } catch (cause) {
     throw unreadable(cause);
   }
-  const lock = lockFile(join(path, "artel.lock"), path, unreadable);
-  return {
-    path,
-    databasePath: join(path, "artel.db"),
-    release: () => lock.close(),
-  };
+  const databasePath = join(path, "artel.db");
+  const file = join(path, "artel.lock");
+  if (!existsSync(file)) refuse(databasePath);
+  const lock = lockFile(file, path, unreadable);
+  try {
+    refuse(databasePath);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+  return { path, databasePath, release: () => lock.close() };
 }
 
 function lockFile(file: string, directory: string, unreadable: (cause: unknown) => StartupError): Database {
@@ -48,6 +59,10 @@ function lockFile(file: string, directory: string, unreadable: (cause: unknown) 
   } catch (cause) {
     lock?.close();
     if ((cause as { code?: string }).code !== "SQLITE_BUSY") throw unreadable(cause);
-    throw new StartupError("data_locked", `the data directory ${directory} is in use by another artel: stop that one or choose another --data`, { cause });
+    throw new StartupError(
+      "data_locked",
+      `the data directory ${directory} is in use by another artel: stop that one or choose another --data`,
+      { cause },
+    );
   }
 }

@@ -25,13 +25,8 @@ const BYTES = 32;
  * @throws StartupError `secret_too_short`, `secret_damaged`, `secret_unreadable`
  */
 export function loadSecret(dataDir: string, fromEnv?: string): string {
-  if (fromEnv !== undefined && fromEnv !== "") {
-    if (fromEnv.length >= MIN_CHARACTERS) return fromEnv;
-    throw new StartupError(
-      "secret_too_short",
-      `ARTEL_SECRET has ${fromEnv.length} characters: give it at least ${MIN_CHARACTERS} random ones`,
-    );
-  }
+  const given = givenSecret(fromEnv);
+  if (given !== undefined) return given;
   const path = join(dataDir, "secret");
   try {
     return readSecret(path) ?? makeSecret(dataDir, path);
@@ -43,6 +38,20 @@ export function loadSecret(dataDir: string, fromEnv?: string): string {
       { cause },
     );
   }
+}
+
+/**
+ * The environment's secret, if there is one.
+ *
+ * @throws StartupError `secret_too_short`
+ */
+export function givenSecret(fromEnv: string | undefined): string | undefined {
+  if (fromEnv === undefined || fromEnv === "") return undefined;
+  if (fromEnv.length >= MIN_CHARACTERS) return fromEnv;
+  throw new StartupError(
+    "secret_too_short",
+    `ARTEL_SECRET has ${fromEnv.length} characters: give it at least ${MIN_CHARACTERS} random ones`,
+  );
 }
 
 function readSecret(path: string): string | undefined {

@@ -7,7 +7,7 @@ import type { ClientAddress } from "./client-address.ts";
 import { docsRoutes } from "./docs.ts";
 import { type Checks, healthRoutes } from "./health.ts";
 import { type Notifications, notificationRoutes, SOCKET_LIMITS } from "./notifications.ts";
-import type { OriginCheck } from "./origins.ts";
+import { normalOrigins, type OriginCheck } from "./origins.ts";
 import { methodsOf, problemHandler } from "./problem.ts";
 import { requestIds } from "./request-id.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -28,6 +28,17 @@ export interface AppDeps {
   readonly log: Log;
 }
 
+/** No body is kept before a route reads it, and each bounds what it reads; Bun's own limit would answer without a problem body. */
+const BODY_UNBOUNDED = 2 ** 40;
+/** What pages of other origins may send and read; a preflight is remembered for ten minutes. */
+const CORS = {
+  credentials: false,
+  methods: ["GET", "POST"],
+  allowedHeaders: ["authorization", "content-type", "idempotency-key", "x-request-id"],
+  exposeHeaders: ["location", "retry-after", "www-authenticate"],
+  maxAge: 600,
+};
+
 /** Every route but the docs page, which describes them. */
 export function apiRoutes(deps: AppDeps) {
   return new Elysia({ name: "artel/api", normalize: false })
@@ -41,16 +52,29 @@ export function apiRoutes(deps: AppDeps) {
 export async function createApp(deps: AppDeps) {
   const { log } = deps;
   const ids = requestIds();
-  const app = new Elysia({ normalize: false, websocket: SOCKET_LIMITS, serve: { maxRequestBodySize: 8 * 1024 * 1024 } });
+  const app = new Elysia({ normalize: false, websocket: SOCKET_LIMITS, serve: { maxRequestBodySize: BODY_UNBOUNDED } });
   if (deps.origins.length > 0) {
     const { cors } = await import("@elysiajs/cors");
-    app.use(cors({ origin: deps.origins.includes("*") ? true : [...deps.origins], credentials: false, exposeHeaders: ["location", "retry-after", "x-request-id"] }));
+    app.use(cors({ ...CORS, origin: deps.origins.includes("*") ? true : normalOrigins(deps.origins) }));
   }
   if (deps.logRequests) {
-    app.onAfterResponse(({ request, path, set }) => log.debug("request", { request_id: ids.of(request), method: request.method, path, status: set.status ?? 200 }));
+    app.onAfterResponse(({ request, path, set, responseValue }) =>
+      log.debug("request", { request_id: ids.of(request), method: request.method, path, status: statusOf(responseValue, set.status) }),
+    );
   }
-  app.onError(problemHandler({ log, requestId: ids.of, methodsAt: (path) => methodsOf(app)(path) }));
+  app.onError(problemHandler({ log, requestId: ids.of, methodsAt: (path) => methodsAt(app, path) }));
   return app.use(apiRoutes(deps)).use(docsRoutes({ version: deps.version, describe: () => apiRoutes(deps), definitions: () => deps.tasks.definitions() }));
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>;
+
+/** Preflights are answered everywhere, so OPTIONS makes no address exist; with and without a slash at the end it is the same. */
+function methodsAt(app: Parameters<typeof methodsOf>[0], path: string): string[] {
+  return methodsOf(app)(path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path).filter((method) => method !== "OPTIONS");
+}
+
+/** A handler that answered with nothing has upgraded the connection. */
+function statusOf(answer: unknown, set: number | string | undefined): number | string {
+  if (answer instanceof Response) return answer.status;
+  return set ?? (answer === undefined ? 101 : 200);
+}

@@ -19,30 +19,31 @@ const NewPassword = t.String({
   description: "8 to 1,024 characters, and none of those that are guessed first.",
   examples: ["correct horse battery"],
 });
-const Password = t.String();
-const CredentialsBody = t.Object({ email: Email, password: Password }, STRICT);
-const RegisterBody = t.Object({ email: Email, password: NewPassword }, STRICT);
-const RefreshBody = t.Object({ refresh_token: t.String() }, STRICT);
-const PasswordBody = t.Object({ current_password: Password, new_password: NewPassword }, STRICT);
+const Password = t.String({ examples: ["correct horse battery"] });
+export const CredentialsBody = t.Object({ email: Email, password: Password }, STRICT);
+export const RegisterBody = t.Object({ email: Email, password: NewPassword }, STRICT);
+export const RefreshBody = t.Object({ refresh_token: t.String() }, STRICT);
+export const PasswordBody = t.Object({ current_password: Password, new_password: NewPassword }, STRICT);
 
-const AccountAnswer = t.Object({
+export const AccountAnswer = t.Object({
   id: t.String({ format: "uuid" }),
   email: t.String(),
   role: t.Union([t.Literal("user"), t.Literal("admin")]),
   created_at: t.String({ format: "date-time" }),
 });
-const TokensAnswer = t.Object({
+export const TokensAnswer = t.Object({
   access_token: t.String(),
   token_type: t.Literal("bearer"),
   expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
   refresh_token: t.String({ description: "Good for one refresh." }),
 });
-const TicketAnswer = t.Object({ ticket: t.String(), expires_in: Type.Integer({ description: "Seconds." }) });
+export const TicketAnswer = t.Object({ ticket: t.String(), expires_in: Type.Integer({ description: "Seconds." }) });
 
 const BODY_PROBLEMS = [400, 413, 415, 422];
 
 /** What OpenAPI tells of a route; the answers are declared here and not as `response`, which would check each at run time. */
 function describe(
+  operationId: string,
   summary: string,
   [status, meaning, schema]: readonly [status: number, meaning: string, schema?: TSchema],
   problems: readonly number[],
@@ -51,6 +52,7 @@ function describe(
   const content = schema === undefined ? {} : { content: { "application/json": { schema } } };
   const success = { [String(status)]: { description: meaning, ...content } } as ResponsesDocument;
   return {
+    operationId,
     summary,
     tags: ["accounts"],
     security: identified ? BEARER_SECURITY : [],
@@ -76,7 +78,12 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
         {
           parse: jsonBody(),
           body: RegisterBody,
-          detail: describe("Create an account", [201, "The new account", AccountAnswer], [...BODY_PROBLEMS, 409, 429]),
+          detail: describe(
+            "register",
+            "Create an account",
+            [201, "The new account", AccountAnswer],
+            [...BODY_PROBLEMS, 409, 429],
+          ),
         },
       )
       .post(
@@ -85,7 +92,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
         {
           parse: jsonBody(),
           body: CredentialsBody,
-          detail: describe("Log in", [200, "A new session's tokens", TokensAnswer], [...BODY_PROBLEMS, 401, 429]),
+          detail: describe("login", "Log in", [200, "A new session's tokens", TokensAnswer], [...BODY_PROBLEMS, 401, 429]),
         },
       )
       .post(
@@ -96,6 +103,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
           parse: jsonBody(),
           body: RefreshBody,
           detail: describe(
+            "refreshSession",
             "Trade a refresh token for new tokens; a spent one ends its session",
             [200, "The session's new tokens", TokensAnswer],
             [...BODY_PROBLEMS, 401, 429],
@@ -108,10 +116,10 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
           accounts.logout(await requireIdentity(request, accounts));
           set.status = 204;
         },
-        { parse: "none", detail: describe("End the session, its tokens and its sockets", [204, "Ended"], [401], true) },
+        { parse: "none", detail: describe("logout", "End the session, its tokens and its sockets", [204, "Ended"], [401], true) },
       )
       .get("/me", async ({ request }) => accountView(accounts.me(await requireIdentity(request, accounts))), {
-        detail: describe("The account of the token", [200, "The account", AccountAnswer], [401], true),
+        detail: describe("getAccount", "The account of the token", [200, "The account", AccountAnswer], [401], true),
       })
       .post(
         "/password",
@@ -124,6 +132,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
           parse: identifiedJsonBody(accounts),
           body: PasswordBody,
           detail: describe(
+            "changePassword",
             "Change the password; other sessions end",
             [204, "Changed"],
             [...BODY_PROBLEMS, 401, 403, 409, 429],
@@ -141,6 +150,7 @@ export function authRoutes({ accounts, clientAddress }: AuthRoutesDeps) {
         {
           parse: "none",
           detail: describe(
+            "createTicket",
             "A ticket that opens one WebSocket, where no header can be set",
             [201, "The ticket", TicketAnswer],
             [401, 429],

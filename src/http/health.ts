@@ -8,10 +8,11 @@ export interface Check {
 
 export type Checks = Readonly<Record<string, Check>>;
 
-const ChecksSchema = t.Object({
+export const ChecksSchema = t.Object({
   status: t.Union([t.Literal("ok"), t.Literal("unavailable")]),
   checks: t.Record(t.String(), t.Object({ ok: t.Boolean(), detail: t.Optional(t.String()) })),
 });
+const LIVE = t.Object({ status: t.Literal("ok") });
 const content = { "application/json": { schema: ChecksSchema } };
 
 interface Deps {
@@ -24,7 +25,13 @@ interface Deps {
 export function healthRoutes({ checks, metrics }: Deps) {
   return new Elysia({ name: "artel/health" })
     .get("/health/live", () => ({ status: "ok" }), {
-      detail: { summary: "The process answers", tags: ["operations"], responses: { "200": { description: "It does" } } },
+      detail: {
+        operationId: "isLive",
+        summary: "The process answers",
+        tags: ["operations"],
+        security: [],
+        responses: { "200": { description: "It does", content: { "application/json": { schema: LIVE } } } } as never,
+      },
     })
     .get(
       "/health/ready",
@@ -36,10 +43,15 @@ export function healthRoutes({ checks, metrics }: Deps) {
       },
       {
         detail: {
+          operationId: "isReady",
           summary: "The service can do its work",
           tags: ["operations"],
+          security: [],
           // A TypeBox schema is a JSON Schema, which OpenAPI's types do not see.
-          responses: { "200": { description: "It can", content }, "503": { description: "It cannot; checks say why", content } } as never,
+          responses: {
+            "200": { description: "It can", content },
+            "503": { description: "It cannot; checks say why", content },
+          } as never,
         },
       },
     )
@@ -50,6 +62,14 @@ export function healthRoutes({ checks, metrics }: Deps) {
         set.headers["content-type"] = contentType;
         return text;
       },
-      { detail: { summary: "Figures for Prometheus", tags: ["operations"], responses: { "200": { description: "Prometheus text" } } } },
+      {
+        detail: {
+          operationId: "getMetrics",
+          summary: "Figures for Prometheus",
+          tags: ["operations"],
+          security: [],
+          responses: { "200": { description: "Prometheus text", content: { "text/plain": { schema: { type: "string" } } } } },
+        },
+      },
     );
 }

@@ -49,6 +49,7 @@ async function build(sources: MetricSources) {
     },
   });
   gauge("artel_tasks_pending", "Tasks that have not ended", sources.pending);
+  gauge("artel_tasks_in_progress", "Tasks that a worker has taken up", sources.inProgress);
   gauge("artel_tasks_in_broker", "Queued tasks that the broker holds", sources.inBroker);
   gauge("artel_tasks_waiting", "Queued tasks outside the broker's window", sources.waiting);
   gauge("artel_jobs_running", "Jobs that this process's workers hold", sources.running);

@@ -70,7 +70,15 @@ export class Notifications {
     let socket: NoticeSocket | undefined;
     const data: ConnectionData = {
       open: (ws) => {
-        socket = new NoticeSocket({ ws, accounts, store, topics, clock, identity, onEnd: (ended) => this.#sockets.delete(ended) });
+        socket = new NoticeSocket({
+          ws,
+          accounts,
+          store,
+          topics,
+          clock,
+          identity,
+          onEnd: (ended) => this.#sockets.delete(ended),
+        });
         this.#sockets.add(socket);
         socket.open(since.seq, since.epoch);
       },
@@ -80,7 +88,8 @@ export class Notifications {
     };
     const offered = protocols(request).includes(PROTOCOL);
     const headers = offered ? { headers: { "sec-websocket-protocol": PROTOCOL } } : {};
-    if (!server.upgrade(request, { data, ...headers })) throw new HttpError(426, "upgrade_required", "this address speaks WebSocket only", { upgrade: "websocket" });
+    if (!server.upgrade(request, { data, ...headers }))
+      throw new HttpError(426, "upgrade_required", "this address speaks WebSocket only", { upgrade: "websocket" });
   }
 }
 
@@ -90,7 +99,10 @@ interface Since {
 }
 
 /** The handshake: /ws/notifications. */
-export function notificationRoutes(notifications: Notifications, { accounts, originAllowed }: Pick<Deps, "accounts" | "originAllowed">) {
+export function notificationRoutes(
+  notifications: Notifications,
+  { accounts, originAllowed }: Pick<Deps, "accounts" | "originAllowed">,
+) {
   return new Elysia({ name: "artel/notifications", normalize: false }).get(
     "/ws/notifications",
     async ({ request, server }) => {
@@ -103,14 +115,20 @@ export function notificationRoutes(notifications: Notifications, { accounts, ori
     {
       parse: "none",
       detail: {
+        operationId: "openNotices",
         summary: "Live notices over WebSocket",
         description:
           "Authorise by the header `Authorization: Bearer …`, by `?ticket=…` (see POST /auth/ws-ticket) or by the subprotocols " +
           "`artel.v1, bearer.<token>`. `?since=SEQ&epoch=E` catches up with what changed after SEQ.",
         tags: ["notices"],
-        security: [{ bearer: [] }],
-        parameters: ["ticket", "since", "epoch"].map((name) => ({ name, in: "query" as const, schema: { type: "string" as const } })),
-        responses: { "101": { description: "The socket is open" }, ...problemResponses(401, 403, 422) },
+        // A ticket or a subprotocol does as well, which is why the header may be left out.
+        security: [{ bearer: [] }, {}],
+        parameters: [
+          { name: "ticket", in: "query", description: "Of POST /auth/ws-ticket.", schema: { type: "string" } },
+          { name: "since", in: "query", description: "The last seq seen.", schema: { type: "integer", minimum: 0 } },
+          { name: "epoch", in: "query", description: "Of the last `ready`.", schema: { type: "string" } },
+        ],
+        responses: { "101": { description: "The socket is open" }, ...problemResponses(401, 403, 422, 426) },
       },
     },
   );
@@ -122,7 +140,11 @@ function identify(request: Request, url: URL, accounts: Accounts): Identity | Pr
   const ticket = url.searchParams.get("ticket");
   if (ticket !== null) return accounts.redeemTicket(ticket);
   const token = protocols(request).find((protocol) => protocol.startsWith(TOKEN_PROTOCOL));
-  if (token === undefined) throw new Unauthorized("unauthorized", "this needs a bearer token, a ticket, or the subprotocols artel.v1 and bearer.<token>");
+  if (token === undefined)
+    throw new Unauthorized(
+      "unauthorized",
+      "this needs a bearer token, a ticket, or the subprotocols artel.v1 and bearer.<token>",
+    );
   return accounts.authenticate(token.slice(TOKEN_PROTOCOL.length));
 }
 

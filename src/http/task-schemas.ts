@@ -10,6 +10,8 @@ const Any = t.Unknown({ description: "Any JSON value." });
 export const StatusSchema = t.Union(STATUSES.map((status) => t.Literal(status)));
 export const PrioritySchema = t.Union(PRIORITIES.map((priority) => t.Literal(priority)));
 
+export const ErrorSchema = t.Object({ code: t.String(), message: t.String() });
+
 const summary = {
   task_id: t.String({ format: "uuid" }),
   owner_id: t.String({ format: "uuid" }),
@@ -17,9 +19,9 @@ const summary = {
   queue: t.String(),
   priority: PrioritySchema,
   status: StatusSchema,
-  progress: Nullable(t.Number({ minimum: 0, maximum: 1 })),
+  progress: Nullable(t.Number({ minimum: 0, maximum: 1, description: "Share that is done." })),
   message: Nullable(t.String()),
-  error: Nullable(t.Object({ code: t.String(), message: t.String() })),
+  error: Nullable(ErrorSchema),
   attempt: t.Integer({ minimum: 1 }),
   max_attempts: t.Integer({ minimum: 1 }),
   cancel_requested: t.Boolean(),
@@ -44,30 +46,32 @@ export const LogSchema = t.Object({
     }),
   ),
 });
-export const DefinitionsSchema = t.Array(
-  t.Object({
-    name: t.String(),
-    description: t.String(),
-    queue: t.String(),
-    input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
-    timeout_ms: t.Integer(),
-    max_attempts: t.Integer(),
-  }),
-);
+export const DefinitionSchema = t.Object({
+  name: t.String(),
+  description: t.String(),
+  queue: t.String(),
+  input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
+  timeout_ms: t.Integer({ description: "One attempt's limit." }),
+  max_attempts: t.Integer(),
+});
+export const DefinitionsSchema = t.Array(DefinitionSchema);
 
 export const SubmitQuery = t.Object(
   {
-    delay: t.Optional(t.String({ description: "Run it no sooner than after this long.", examples: ["30s", "5m"] })),
+    delay: t.Optional(t.String({ description: "Run it no sooner than after this long, such as `30s` or `5m`." })),
     priority: t.Optional(PrioritySchema),
   },
   { additionalProperties: false },
 );
 
+/** A string to the router, which would take 0x10 and 1e2 for numbers too; an integer to readers of the document. */
+const Limit = t.Unsafe<string>({ ...t.String(), type: "integer", minimum: 1, maximum: 200, default: undefined, description: "1 to 200; 50 where it is left out." });
+
 export const ListQuerySchema = t.Object(
   {
     status: t.Optional(StatusSchema),
     name: t.Optional(t.String()),
-    limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, default: 50 })),
+    limit: t.Optional(Limit),
     cursor: t.Optional(t.String({ description: "`next_cursor` of the page before." })),
     owner: t.Optional(t.String({ description: "Admins: another account's id, or `all`." })),
   },

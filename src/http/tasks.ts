@@ -19,15 +19,17 @@ const BATCH_MAX = 1_000;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 function describe(
+  operationId: string,
   summary: string,
-  [status, meaning, schema]: readonly [status: number, meaning: string, schema: TSchema],
+  [status, meaning, schema, headers]: readonly [status: number, meaning: string, schema: TSchema, headers?: object],
   problems: readonly number[],
   more: DocumentDecoration = {},
 ): DocumentDecoration {
   const success = {
-    [String(status)]: { description: meaning, content: { "application/json": { schema } } },
+    [String(status)]: { description: meaning, ...(headers && { headers }), content: { "application/json": { schema } } },
   } as ResponsesDocument;
   return {
+    operationId,
     summary,
     tags: ["tasks"],
     security: BEARER_SECURITY,
@@ -37,20 +39,36 @@ function describe(
 }
 
 const SUBMIT_PROBLEMS = [400, 404, 409, 413, 415, 422, 429, 503];
-/** Declared in the document only: a schema would have the router copy every header of every request. */
-const IDEMPOTENCY_HEADER: NonNullable<DocumentDecoration["parameters"]>[number] = {
-  name: "Idempotency-Key",
-  in: "header",
-  description: "Repeats with the same key and input get the first one's task; with another input, 409.",
-  schema: { type: "string", minLength: 1, maxLength: 255 },
-};
+const LOCATION = { location: { description: "The task's path.", schema: { type: "string" } } };
+/**
+ * Said again for the document: a detail's parameters take the place of those of the schemas there. The header stands in
+ * the document only: a schema would have the router copy every header of every request.
+ */
+const SUBMIT_PARAMETERS = [
+  ...Object.entries(schemas.SubmitQuery.properties).map(([name, schema]) => ({ name, in: "query", schema })),
+  {
+    name: "Idempotency-Key",
+    in: "header",
+    description: "Repeats with the same key and input get the first one's task; with another input, 409.",
+    schema: { type: "string", minLength: 1, maxLength: 255 },
+  },
+] as NonNullable<DocumentDecoration["parameters"]>;
+
+/** Task inputs differ from task to task, so the router checks none; the document tells that there is a body. */
+const submitted = (schema: object): DocumentDecoration => ({
+  parameters: SUBMIT_PARAMETERS,
+  requestBody: { required: true, content: { "application/json": { schema } } },
+});
 
 /**
  * Tasks: /tasks. One parameter name in a place is all that the router takes, so `:name` is also a task's id below; the
  * OpenAPI document tells them apart.
  */
 export function taskRoutes({ tasks, accounts }: Deps) {
-  const caller = async (request: Request): Promise<Caller> => callerOf(await requireIdentity(request, accounts));
+  const caller = (request: Request): Caller | Promise<Caller> => {
+    const identity = requireIdentity(request, accounts);
+    return identity instanceof Promise ? identity.then(callerOf) : callerOf(identity);
+  };
   const body = identifiedJsonBody(accounts);
   return new Elysia({ name: "artel/tasks", prefix: "/tasks", normalize: false })
     .get(
@@ -59,7 +77,14 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         await caller(request);
         return json(200, JSON.stringify(tasks.definitions().map(definitionView)));
       },
-      { detail: describe("The tasks that can be submitted", [200, "The definitions", schemas.DefinitionsSchema], []) },
+      {
+        detail: describe(
+          "listDefinitions",
+          "The tasks that can be submitted",
+          [200, "The definitions", schemas.DefinitionsSchema],
+          [],
+        ),
+      },
     )
     .post(
       "/:name",
@@ -70,10 +95,16 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       {
         parse: body,
         query: schemas.SubmitQuery,
-        detail: describe("Submit a task", [202, "Accepted and stored", schemas.AcceptedSchema], SUBMIT_PROBLEMS, {
-          description: "The body is the task's input, see /tasks/definitions.",
-          parameters: [IDEMPOTENCY_HEADER],
-        }),
+        detail: describe(
+          "submitTask",
+          "Submit any task",
+          [202, "Accepted and stored", schemas.AcceptedSchema, LOCATION],
+          SUBMIT_PROBLEMS,
+          {
+            description: "The body is the task's input, see GET /tasks/definitions.",
+            ...submitted({ description: "The task's input." }),
+          },
+        ),
       },
     )
     .post(
@@ -83,7 +114,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
           await caller(request),
           params.name,
           batchOf(body),
-          submitOptions(query, request),
+          batchOptions(query, request),
         );
         return json(202, `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`);
       },
@@ -91,14 +122,16 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         parse: body,
         query: schemas.SubmitQuery,
         detail: describe(
-          "Submit up to 1,000 tasks, all or none",
+          "submitBatch",
+          "Submit up to 1,000 of one task, all or none",
           [202, "All accepted and stored", schemas.BatchAcceptedSchema],
           SUBMIT_PROBLEMS,
+          submitted({ type: "array", items: { description: "One task's input." }, minItems: 1, maxItems: BATCH_MAX }),
         ),
       },
     )
     .get(
-      "/",
+      "",
       async ({ query, request }) => {
         const who = await caller(request);
         const page = tasks.list(who, listQuery(who, accounts, query));
@@ -107,11 +140,11 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       },
       {
         query: schemas.ListQuerySchema,
-        detail: describe("Tasks, newest first", [200, "A page", schemas.TaskPageSchema], [403, 422]),
+        detail: describe("listTasks", "Tasks, newest first", [200, "A page", schemas.TaskPageSchema], [403, 422]),
       },
     )
     .get("/:name", async ({ params, request }) => json(200, taskJson(tasks.show(await caller(request), params.name))), {
-      detail: describe("One task", [200, "The task", schemas.TaskSchema], [404]),
+      detail: describe("getTask", "Read a task: status, progress, result", [200, "The task", schemas.TaskSchema], [404]),
     })
     .get(
       "/:name/logs",
@@ -119,14 +152,19 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         const lines = tasks.logs(await caller(request), params.name);
         return json(200, JSON.stringify({ items: lines.map(({ at, level, message }) => ({ at: iso(at), level, message })) }));
       },
-      { detail: describe("What a task has logged", [200, "Its lines, oldest first", schemas.LogSchema], [404]) },
+      { detail: describe("getTaskLogs", "What a task has logged", [200, "Its lines, oldest first", schemas.LogSchema], [404]) },
     )
     .post(
       "/:name/cancel",
       async ({ params, request }) => json(202, taskJson(await tasks.cancel(await caller(request), params.name))),
       {
         parse: "none",
-        detail: describe("Cancel a task", [202, "Cancelled, or its worker is told to stop", schemas.TaskSchema], [404, 409, 503]),
+        detail: describe(
+          "cancelTask",
+          "Cancel a task",
+          [202, "Cancelled, or its worker is told to stop", schemas.TaskSchema],
+          [404, 409, 503],
+        ),
       },
     )
     .post(
@@ -135,6 +173,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       {
         parse: "none",
         detail: describe(
+          "retryTask",
           "Run a failed or cancelled task once more",
           [202, "Queued again", schemas.TaskSchema],
           [404, 409, 429, 503],
@@ -163,6 +202,14 @@ function submitOptions(query: { delay?: string; priority?: Priority }, request: 
   };
 }
 
+/** One key stands for one task, so it cannot stand for many. */
+function batchOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {
+  if (request.headers.has("idempotency-key")) {
+    throw new InvalidInput("invalid_idempotency_key", "a batch takes no Idempotency-Key: submit its tasks one by one to use keys");
+  }
+  return submitOptions(query, request);
+}
+
 function delayOf(text: string): number {
   try {
     return checkDelay(parseDuration(text));
@@ -183,12 +230,18 @@ type ListQueryInput = typeof schemas.ListQuerySchema.static;
 
 function listQuery(who: Caller, accounts: Accounts, query: ListQueryInput): Parameters<Tasks["list"]>[1] {
   return {
-    limit: query.limit ?? 50,
+    limit: query.limit === undefined ? 50 : limitOf(query.limit),
     ...(query.status === undefined ? {} : { status: query.status }),
     ...(query.name === undefined ? {} : { name: query.name }),
     ...(query.cursor === undefined ? {} : { before: cursorKey(query.cursor) }),
     ...(query.owner === undefined ? {} : { owner: ownerKey(who, accounts, query.owner) }),
   };
+}
+
+function limitOf(text: string): number {
+  if (/^(?:[1-9]\d?|1\d\d|200)$/.test(text)) return Number(text);
+  const message = "must be a whole number from 1 to 200";
+  throw new InvalidInput("invalid_input", `limit ${message}`, [{ path: "/limit", message }]);
 }
 
 /** An unknown account has no tasks: key 0 is nobody's. */

@@ -110,10 +110,10 @@ export interface TaskStore {
   /** How many tasks changed, counted up to `limit`. */
   countChanged(query: ChangeQuery, limit: number): number;
 
-  /** Tasks that the broker should hold: dispatched and not terminal. Keyset by n. */
-  dispatched(afterN: number, limit: number): readonly TaskWithBody[];
-  /** Queued rows outside the window, oldest first in their lane. */
-  waiting(lane: Lane, limit: number): readonly TaskWithBody[];
+  /** Tasks that the broker should hold: dispatched and not terminal. Each page is read when it is asked for. */
+  dispatched(pageRows: number): Iterable<readonly TaskWithBody[]>;
+  /** Queued rows outside the window, oldest first in their lane: at least one, then until their inputs have so many bytes. */
+  waiting(lane: Lane, limit: number, bytes: number): readonly TaskWithBody[];
   /** Queued rows by lane and by side of the window. */
   queuedLanes(): readonly LaneCount[];
   /** Scheduled and retrying tasks whose time has come, earliest first. */
@@ -130,8 +130,8 @@ export interface TaskStore {
   saveOffset(stream: string, offset: Offset): void;
 
   /**
-   * Removes up to `limit` tasks that ended before `finishedBefore`, looking from `afterSeq` on.
+   * Removes up to `limit` tasks that ended before `finishedBefore`, looking from `after` on.
    * `next`: where to look on; null when nothing older is left.
    */
-  purge(finishedBefore: number, afterSeq: number, limit: number): { removed: number; next: number | null };
+  purge(finishedBefore: number, after: number, limit: number): { removed: number; next: number | null };
 }

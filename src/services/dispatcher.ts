@@ -6,6 +6,8 @@ import type { Window } from "./window.ts";
 
 /** Rows moved into the window in one transaction: long enough to be cheap, short enough to keep requests waiting for less than a few ms. */
 const FEED_ROWS = 500;
+/** After a feed that could not be stored (a full disk), in milliseconds. */
+const RETRY_MS = 500;
 
 /** Follows stored changes; called with the two exchanged it takes one back. */
 export interface Counter {
@@ -53,6 +55,7 @@ export class Dispatcher {
     tx.onRollback(() => {
       for (const counter of this.#counters) counter.moved(after, before);
     });
+    if (before?.dispatched && !after.dispatched) tx.afterCommit(() => this.#window.drops(after.id));
     const sent = after.status === "queued" && after.dispatched && after.fence !== (before?.fence ?? 0);
     if (sent) this.#send(tx, after, args ?? this.#store.withBody(after.id)?.args ?? "null");
     tx.afterCommit(() => this.feed());
@@ -73,13 +76,19 @@ export class Dispatcher {
     const limit = Math.min(next.room, FEED_ROWS);
     this.#work
       .grouped((tx) => {
-        for (const task of this.#store.waiting(next.lane, limit)) this.#admit(tx, task);
+        for (const task of this.#store.waiting(next.lane, limit, next.bytes)) this.#admit(tx, task);
       })
-      .catch((error: unknown) => this.#log.error("could not feed the broker", { error: String(error) }))
-      .finally(() => {
-        this.#feeding = false;
-        this.feed();
+      .then(() => this.#fed())
+      .catch((error: unknown) => {
+        this.#log.error("could not feed the broker", { error: String(error) });
+        this.#window.stillHungry(next.lane);
+        setTimeout(() => this.#fed(), RETRY_MS).unref();
       });
+  }
+
+  #fed(): void {
+    this.#feeding = false;
+    this.feed();
   }
 
   #admit(tx: Transaction, { args, result: _, ...before }: TaskWithBody): void {
@@ -89,7 +98,7 @@ export class Dispatcher {
   }
 
   #send(tx: Transaction, task: StoredTask, args: string): void {
-    this.#window.carries(task.id, args.length);
+    if (this.#window.carries(task.id, args.length)) tx.onRollback(() => this.#window.drops(task.id));
     tx.afterCommit(() => {
       if (this.#outbox.push(toJob(task, args)) === 1) queueMicrotask(() => this.#flush());
     });

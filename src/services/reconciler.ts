@@ -40,7 +40,7 @@ export class Reconciler implements Service {
   /** The embedded broker's workers died with the last process: what was in progress then, died with it. */
   async start(): Promise<void> {
     await this.#pass(this.#parts.hub.kind === "embedded");
-    this.#timer = setInterval(() => this.#soon(), EVERY_MS);
+    this.#timer = setInterval(() => void this.reconcile(), EVERY_MS);
   }
 
   async stop(): Promise<void> {
@@ -48,12 +48,14 @@ export class Reconciler implements Service {
     await this.#running;
   }
 
-  #soon(): void {
+  /** Compares once, unless a comparison is under way. Never rejects. */
+  reconcile(): Promise<void> {
     this.#running ??= this.#pass(false)
       .catch((error: unknown) => this.#parts.log.warn("could not reconcile", { error: String(error) }))
       .finally(() => {
         this.#running = undefined;
       });
+    return this.#running;
   }
 
   async #pass(workersDied: boolean): Promise<void> {
@@ -61,18 +63,23 @@ export class Reconciler implements Service {
     await hub.reap();
     await recorder.drained();
     const stillMissing = new Map<string, number>();
-    let after = 0;
-    for (let rows = store.dispatched(after, PAGE_ROWS); rows.length > 0; rows = store.dispatched(after, PAGE_ROWS)) {
-      after = rows.at(-1)?.n ?? after;
+    for (const rows of store.dispatched(PAGE_ROWS)) {
       const missing = new Set((await hub.missing(rows)).map((ref) => ref.id));
       // What changed while the broker was asked is looked at next time.
       const unknown = rows.filter((row) => missing.has(row.id) && store.get(row.id)?.seq === row.seq);
       await dispatcher.resend(unknown.filter((row) => row.status === "queued"));
+      await this.#tellCancelled(rows);
       const running = unknown.filter((row) => row.status === "in progress");
       if (workersDied) await this.#lose(running, true);
       else await this.#lose(this.#overdue(running, stillMissing), false);
     }
     this.#missingSince = stillMissing;
+  }
+
+  /** The broker may have been out of reach when they were cancelled. */
+  async #tellCancelled(rows: readonly TaskWithBody[]): Promise<void> {
+    const ids = rows.filter((row) => row.cancelRequested && this.#parts.store.get(row.id)?.seq === row.seq).map((row) => row.id);
+    if (ids.length > 0) await this.#parts.hub.cancel(ids);
   }
 
   /** A worker that still runs a job says so within a lease; only then is a silent one lost. */
@@ -92,9 +99,10 @@ export class Reconciler implements Service {
     await work.grouped((tx) => {
       const now = clock.now();
       const transitions = new Transitions(this.#parts, tx);
-      for (const { args: _args, result: _result, ...row } of rows) {
-        const task = store.get(row.id) ?? row;
-        transitions.stage(task, died ? suspect(task, now) : lose(task, now), null, now);
+      for (const row of rows) {
+        const task = store.get(row.id);
+        // Its outcome may have been recorded since the row was read.
+        if (task?.seq === row.seq) transitions.stage(task, died ? suspect(task, now) : lose(task, now), null, now);
       }
       transitions.store();
     });

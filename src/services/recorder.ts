@@ -60,9 +60,9 @@ export class Recorder implements Service {
   async stop(): Promise<void> {
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     clearInterval(this.#saving);
-    clearTimeout(this.#retry);
     await this.drained();
     this.#stopped = true;
+    clearTimeout(this.#retry);
   }
 
   /** Whether what the broker tells can be stored. */
@@ -129,10 +129,12 @@ export class Recorder implements Service {
   }
 
   #apply(transitions: Transitions, tx: Transaction, event: BrokerEvent): void {
-    const task = transitions.get(event.id);
-    if (!task) return;
-    if (event.kind === "log" || ("log" in event && event.log)) this.#parts.store.appendLog(task.n, event.log ?? []);
+    const stored = transitions.get(event.id);
+    if (!stored) return;
+    // A transition keeps the latest progress and message, which may not be in the row yet.
+    const task = this.current(stored);
     if (!life.accepts(task, event.fence)) return;
+    if (event.kind === "log" || ("log" in event && event.log)) this.#parts.store.appendLog(task.n, event.log ?? []);
     const next = this.#next(task, event);
     if (!next) return;
     if (next.status !== "in progress") this.#unsaved.delete(task.id);
@@ -164,7 +166,7 @@ export class Recorder implements Service {
 
   #progress(reports: readonly ProgressReport[]): void {
     for (const { id, fence, progress, message, at } of reports) {
-      const task = this.#unsaved.get(id) ?? this.#parts.store.get(id);
+      const task = this.#parts.store.get(id);
       if (task?.status !== "in progress" || !life.accepts(task, fence)) continue;
       const current = { ...task, ...life.report(task, progress, message) };
       this.#unsaved.set(id, current);

@@ -17,7 +17,7 @@ export class Scheduler implements Service {
   readonly #parts: { store: TaskStore; work: UnitOfWork; dispatcher: Dispatcher; notifier: Notifier; clock: Clock; log: Log };
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #alarmAt = Number.POSITIVE_INFINITY;
-  #running = false;
+  #running: Promise<void> | undefined;
   #stopped = true;
 
   constructor(parts: { store: TaskStore; work: UnitOfWork; dispatcher: Dispatcher; notifier: Notifier; clock: Clock; log: Log }) {
@@ -29,10 +29,11 @@ export class Scheduler implements Service {
     this.#setAlarm();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#alarm);
     this.#alarmAt = Number.POSITIVE_INFINITY;
+    await this.#running;
   }
 
   /** A task has been put off to `runAt` (milliseconds since 1970 UTC). */
@@ -70,14 +71,18 @@ export class Scheduler implements Service {
 
   #ring(): void {
     if (this.#running || this.#stopped) return;
-    this.#running = true;
-    this.tick()
-      .then(() => this.#running = false)
-      .then(() => !this.#stopped && this.#setAlarm())
-      .catch((error: unknown) => {
-        this.#running = false;
-        this.#parts.log.error("could not queue due tasks", { error: String(error) });
-        if (!this.#stopped) this.#wake(this.#parts.clock.now() + RETRY_MS);
-      });
+    this.#running = this.#round().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.tick();
+      if (!this.#stopped) this.#setAlarm();
+    } catch (error) {
+      this.#parts.log.error("could not queue due tasks", { error: String(error) });
+      if (!this.#stopped) this.#wake(this.#parts.clock.now() + RETRY_MS);
+    }
   }
 }

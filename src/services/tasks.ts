@@ -124,12 +124,13 @@ export class Tasks {
    */
   async cancel(caller: Caller, id: string): Promise<TaskWithBody> {
     await this.#parts.work.grouped((tx) => {
-      const task = this.#own(caller, id);
+      const task = this.#parts.recorder.current(this.#own(caller, id));
       if (life.isTerminal(task.status)) throw new Conflict("task_ended", `the task is ${task.status} already`);
       const now = this.#parts.clock.now();
       const next = task.status === "in progress" ? life.requestCancel(task) : life.cancel(task, now);
       this.#change(tx, task, next, now);
-      if (task.dispatched) tx.afterCommit(() => void this.#parts.hub.cancel([id]));
+      // What the broker does not hear now, the reconciler tells it.
+      if (task.dispatched) tx.afterCommit(() => void this.#parts.hub.cancel([id]).catch(() => {}));
     });
     return this.show(caller, id);
   }

@@ -59,15 +59,22 @@ export class Window {
   moved(before: Task | null, after: Task | null): void {
     if (before?.status === "queued") this.#count(before, -1);
     if (after?.status === "queued") this.#count(after, 1);
-    const ended = after === null || !after.dispatched;
-    if (before !== null && ended) this.#freeBytes(before.id);
   }
 
-  /** Notes the size of an input that the broker takes. */
-  carries(id: string, bytes: number): void {
-    if (bytes < COUNTED_BYTES || this.#bytes.has(id)) return;
+  /** Notes the size of an input that the broker takes. @returns false when it is noted already, or not worth it */
+  carries(id: string, bytes: number): boolean {
+    if (bytes < COUNTED_BYTES || this.#bytes.has(id)) return false;
     this.#bytes.set(id, bytes);
     this.#totalBytes += bytes;
+    return true;
+  }
+
+  /** The broker lets go of an input. */
+  drops(id: string): void {
+    const bytes = this.#bytes.get(id);
+    if (bytes === undefined) return;
+    this.#bytes.delete(id);
+    this.#totalBytes -= bytes;
   }
 
   /** Adds rows found at the start. */
@@ -75,22 +82,34 @@ export class Window {
     this.#change(this.#state(lane), dispatched, count);
   }
 
-  /** The next lane to be fed and how many jobs it can take; undefined: none waits, or there is no room. */
-  nextHungry(): { lane: Lane; room: number } | undefined {
+  /** The next lane to be fed, how many jobs it can take and how many bytes of inputs; undefined: none waits, or there is no room. */
+  nextHungry(): { lane: Lane; room: number; bytes: number } | undefined {
     const free = this.#limits.total - this.#inBroker;
-    if (free <= 0 || this.#totalBytes >= this.#limits.bytes) return undefined;
+    const bytes = this.#limits.bytes - this.#totalBytes;
+    if (free <= 0 || bytes <= 0) return undefined;
     for (let state = this.#hungry.shift(); state; state = this.#hungry.shift()) {
       state.hungry = false;
       const room = Math.min(this.#limits.lane - state.inBroker, free);
-      if (state.waiting > 0 && room > 0) return { lane: state.lane, room };
+      if (state.waiting > 0 && room > 0) return { lane: state.lane, room, bytes };
+      this.#forgetEmpty(state);
     }
     return undefined;
+  }
+
+  /** Its turn came to nothing: it gets another one. */
+  stillHungry(lane: Lane): void {
+    this.#feedLater(this.#state(lane));
   }
 
   #count(task: Task, by: 1 | -1): void {
     const state = this.#state(task);
     this.#change(state, task.dispatched, by);
-    if (state.inBroker === 0 && state.waiting === 0) this.#lanes.delete(keyOf(task));
+    this.#forgetEmpty(state);
+  }
+
+  /** One that still stands in the line of the hungry goes when its turn comes, or lanes that come and go would add up there. */
+  #forgetEmpty(state: LaneState): void {
+    if (state.inBroker === 0 && state.waiting === 0 && !state.hungry) this.#lanes.delete(keyOf(state.lane));
   }
 
   #change(state: LaneState, dispatched: boolean, by: number): void {
@@ -109,13 +128,6 @@ export class Window {
     if (state.hungry || state.waiting <= 0 || state.inBroker > this.#limits.lane / 2) return;
     state.hungry = true;
     this.#hungry.push(state);
-  }
-
-  #freeBytes(id: string): void {
-    const bytes = this.#bytes.get(id);
-    if (bytes === undefined) return;
-    this.#bytes.delete(id);
-    this.#totalBytes -= bytes;
   }
 
   #state(lane: Lane): LaneState {

@@ -61,6 +61,7 @@ const RETRY_OPTIONS = new Set(["attempts", "backoff", "maxBackoff"]);
 /** Paths under /tasks that are routes of their own. */
 const RESERVED = new Set(["definitions"]);
 const MAX_TIMEOUT_MS = 7 * 86_400_000;
+const MAX_WAIT_MS = 366 * 86_400_000;
 
 /**
  * Defines a task. The default export of a task file is its result.
@@ -121,9 +122,9 @@ function refuseUnknown(value: object, known: ReadonlySet<string>, where: string)
 }
 
 function milliseconds(value: number | string, field: string): number {
-  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return Math.round(value);
-  if (typeof value === "string") return parseDuration(value);
-  throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s"`);
+  const ms = typeof value === "string" ? parseDuration(value) : value;
+  if (typeof ms === "number" && ms >= 0 && ms <= MAX_WAIT_MS) return Math.round(ms);
+  throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s", at most 366d`);
 }
 
 /** The schema as plain data, its objects closed unless they say otherwise. */

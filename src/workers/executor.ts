@@ -69,15 +69,10 @@ export class Executor implements RunHost {
   }
 
   progress(run: Run): void {
-    const now = this.clock.now();
     this.#unsent.add(run);
-    if (now - (this.#sentAt.get(run) ?? 0) < PROGRESS_MS) {
-      this.#progressTimer ??= setTimeout(() => this.#flush(), PROGRESS_MS);
-      return;
-    }
-    this.#sentAt.set(run, now);
     // At once, and not in a later turn: the task may be busy and let no turn come.
-    this.#flush();
+    if (this.#mayTell(run)) this.#flush();
+    else this.#progressLater();
   }
 
   logged(run: Run): void {
@@ -113,7 +108,6 @@ export class Executor implements RunHost {
 
   #begin({ slot, job }: SlotJob): void {
     if (!this.#parts.table.begin(slot, this.clock.now())) {
-      this.#parts.table.free(slot);
       this.#freed.push(slot);
       return this.#flushSoon();
     }
@@ -126,7 +120,7 @@ export class Executor implements RunHost {
     this.#runs.delete(run.slot);
     this.#unsent.delete(run);
     this.#logged.delete(run);
-    this.#parts.table.free(run.slot);
+    this.#parts.table.end(run.slot);
     this.#ended.push({ slot: run.slot, outcome });
     this.#flushSoon();
   }
@@ -139,26 +133,38 @@ export class Executor implements RunHost {
 
   #flush(): void {
     this.#flushing = false;
-    clearTimeout(this.#progressTimer);
-    this.#progressTimer = undefined;
-    if (this.#ended.length + this.#freed.length + this.#unsent.size + this.#logged.size === 0) return;
+    const told = [...this.#unsent].filter((run) => this.#mayTell(run));
+    if (this.#ended.length + this.#freed.length + told.length + this.#logged.size === 0) return;
     const report: Report = {
       kind: "report",
       ended: this.#ended,
       freed: this.#freed,
-      progress: [...this.#unsent].map((run) => this.#progressOf(run)),
+      progress: told.map((run) => this.#progressOf(run)),
       log: [...this.#logged].map(takeLines),
       heapBytes: this.#parts.heapBytes(),
     };
     this.#ended = [];
     this.#freed = [];
-    this.#unsent.clear();
     this.#logged.clear();
     this.#parts.send(report);
   }
 
+  /** Whether this run's latest progress may be told by now. */
+  #mayTell(run: Run): boolean {
+    return this.clock.now() - (this.#sentAt.get(run) ?? 0) >= PROGRESS_MS;
+  }
+
+  #progressLater(): void {
+    this.#progressTimer ??= setTimeout(() => {
+      this.#progressTimer = undefined;
+      this.#flush();
+      if (this.#unsent.size > 0) this.#progressLater();
+    }, PROGRESS_MS);
+  }
+
   #progressOf(run: Run): Report["progress"][number] {
     const at = this.clock.now();
+    this.#unsent.delete(run);
     this.#sentAt.set(run, at);
     return { id: run.job.id, fence: run.job.fence, progress: run.progressShare, message: run.progressMessage, at };
   }

@@ -11,6 +11,7 @@ export class Feeder {
   /** Slots that claims under way are for. */
   #reserved = 0;
   #again = false;
+  #soon = false;
   #quiet = false;
 
   constructor(parts: SettlementParts, settlement: Settlement, workers: () => readonly SlotWorker[]) {
@@ -25,8 +26,17 @@ export class Feeder {
     this.#quiet = true;
   }
 
-  /** Claims for every slot that is free now. */
+  /** Claims for every slot that is free at the end of this turn: under load, one claim serves many reports. */
   feed(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      this.#claim();
+    });
+  }
+
+  #claim(): void {
     if (this.#quiet) return;
     const free = this.#freeSlots() - this.#reserved;
     if (free <= 0) {
@@ -41,7 +51,7 @@ export class Feeder {
       .then((jobs) => {
         this.#reserved -= free;
         this.#distribute(jobs);
-        if (this.#again || jobs.length === free) this.feed();
+        if (this.#again || jobs.length === free) this.#claim();
       })
       .catch((error: unknown) => {
         this.#reserved -= free;

@@ -1,6 +1,6 @@
 import type { LogLevel } from "../domain/definition.ts";
 import type { Executor } from "./executor.ts";
-import { inspect, type Run } from "./run.ts";
+import { inspect, lookAt, type Run } from "./run.ts";
 
 /** What a task is told that calls process.exit. */
 class ExitAsked extends Error {
@@ -61,7 +61,7 @@ function guardMicrotasks(executor: Executor): void {
 function blame(executor: Executor, error: unknown): void {
   const culprit = executor.current();
   if (culprit) return culprit.fail(error);
-  if (error instanceof ExitAsked) return;
+  if (lookAt(() => error instanceof ExitAsked, false)) return;
   const suspects = suspectsOf(executor.running(), error);
   const [only] = suspects;
   if (only && suspects.length === 1) return only.fail(error);
@@ -71,7 +71,7 @@ function blame(executor: Executor, error: unknown): void {
 
 /** The runs whose code is on the error's stack; where the stack names none, all of them. */
 function suspectsOf(running: readonly Run[], error: unknown): readonly Run[] {
-  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const stack = lookAt(() => (error instanceof Error ? String(error.stack) : ""), "");
   const named = running.filter((run) => run.file !== undefined && stack.includes(run.file));
   return named.length > 0 ? named : running;
 }

@@ -1,31 +1,32 @@
 /**
- * A process of its own for one suspected task after another: what kills it takes nothing else along. It speaks with
- * its supervisor over the parent's channel.
+ * A process of its own for a suspected task: what kills it takes nothing else along. The task runs on a thread there, as
+ * everywhere, and this side only passes on what supervisor and thread say: so it hears of its supervisor's end, however
+ * busy the task is, and no task outlives the server.
  */
-import { hostTasks } from "./host.ts";
-import type { FromThread, ThreadInit, ToThread } from "./messages.ts";
+import type { ThreadInit, ToThread } from "./messages.ts";
 import { SlotTable } from "./slots.ts";
 
 /**
- * Runs until the supervisor goes away or kills it.
+ * Runs until the supervisor goes away or kills it, or the thread ends.
  *
- * @param exit ends the process; the tasks' own process.exit is taken away from them
+ * @param exit ends the process at once
+ * @param entry the worker threads' entry; by default its place in the sources
  */
-export function runIsolated(exit: () => void): void {
-  const send = (message: FromThread): void => {
-    process.send?.(JSON.stringify(message));
-  };
+export function runIsolated(exit: () => void, entry: URL = new URL("./thread.ts", import.meta.url)): void {
   process.once("message", (text: string) => {
     const init = JSON.parse(text) as Omit<ThreadInit, "table">;
-    // The parent cannot see this memory: here every assigned job begins.
+    // The supervisor cannot see this memory: here every assigned job begins.
     const table = new SlotTable(init.slots);
-    const receive = hostTasks({ ...init, table: table.buffer }, send);
+    const thread = new Worker(entry.href);
+    thread.onmessage = ({ data }: MessageEvent<string>) => void process.send?.(data);
+    thread.onerror = (event) => event.preventDefault();
+    thread.addEventListener("close", exit);
+    thread.postMessage({ ...init, table: table.buffer } satisfies ThreadInit);
     process.on("message", (next: string) => {
       const message = JSON.parse(next) as ToThread;
       if (message.kind === "run") for (const { slot } of message.jobs) table.assign(slot);
-      receive(message);
+      thread.postMessage(next);
     });
-    send({ kind: "ready" });
   });
   process.on("disconnect", exit);
   // A terminal's Ctrl-C reaches the whole group; it is the supervisor's to decide what ends when.

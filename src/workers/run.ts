@@ -9,6 +9,8 @@ import type { StopReason } from "./messages.ts";
 export const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 /** An error message longer than this is cut, in characters. */
 const MAX_MESSAGE = 2_000;
+/** Longest wait that a task can ask for, in milliseconds: a year. */
+const MAX_WAIT_MS = 366 * 86_400_000;
 /** A task's own log is bounded, per attempt: lines, and characters in all and per line. */
 const MAX_LOG_LINES = 1_000;
 const MAX_LOG_CHARS = 256 * 1024;
@@ -95,7 +97,7 @@ export class Run {
   /** The run threw, here or in a callback of its own. */
   fail(error: unknown): void {
     if (this.#stoppedFor() !== undefined) this.#finish(this.#stopOutcome());
-    else this.#finish({ kind: "failed", ...this.#base(), error: describe(error), retryInMs: this.#retryInMs(error) });
+    else this.#finish({ kind: "failed", ...this.#base(), ...this.#failure(error) });
     // Whatever the failed code has left running should stop too.
     if (!this.#abort.signal.aborted) this.stop("interrupted");
   }
@@ -146,6 +148,14 @@ export class Run {
     return { kind: "released", ...this.#base() };
   }
 
+  #failure(error: unknown): { error: TaskFailure; retryInMs: number | null } {
+    const backoff = this.#retryInMs(undefined);
+    return lookAt(
+      () => ({ error: describe(error), retryInMs: this.#retryInMs(error) }),
+      { error: { code: "error", message: "the task threw something that cannot be shown" }, retryInMs: backoff },
+    );
+  }
+
   #retryInMs(error: unknown): number | null {
     if (error instanceof RetryAsked) return error.delayMs;
     // By name, so that an error class of a file's own copy of the library counts as well.
@@ -186,7 +196,7 @@ export class Run {
       sleep: (ms) => sleep(ms, signal),
       retryIn(ms, reason = "the task asked to be retried") {
         if (!Number.isFinite(ms) || ms < 0) throw new TypeError("retryIn takes milliseconds, 0 or more");
-        throw new RetryAsked(Math.round(ms), reason);
+        throw new RetryAsked(Math.min(Math.round(ms), MAX_WAIT_MS), reason);
       },
       fetch: (url, init) => run.#host.fetch(url, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal }),
     };
@@ -209,7 +219,7 @@ export const timedOut = (): TaskFailure => ({ code: "timeout", message: "the att
 /** What the task's owner is told of an error: its message, and its own code where that is a snake_case word. */
 export function describe(error: unknown): TaskFailure {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  const message = error instanceof Error ? error.message || error.name : inspect([error]);
+  const message = error instanceof Error ? String(error.message || error.name) : inspect([error]);
   return {
     code: typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "error",
     message: message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message,
@@ -218,7 +228,18 @@ export function describe(error: unknown): TaskFailure {
 
 /** As console.log would show it, on one string. */
 export function inspect(parts: readonly unknown[]): string {
-  return parts.map((part) => (typeof part === "string" ? part : Bun.inspect(part, { colors: false, depth: 4 }))).join(" ");
+  return parts.map((part) => (typeof part === "string" ? part : show(part))).join(" ");
+}
+
+const show = (value: unknown): string => lookAt(() => Bun.inspect(value, { colors: false, depth: 4 }), "[cannot be shown]");
+
+/** Looks at something of a task's, whose getters and proxies may throw. */
+export function lookAt<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

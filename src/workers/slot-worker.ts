@@ -86,7 +86,7 @@ export class SlotWorker {
     return this.#slots.filter((slot): slot is Held => typeof slot === "object");
   }
 
-  /** When the job's code began to run, milliseconds since 1970 UTC; undefined: not yet. */
+  /** When the job's code began to run, milliseconds since 1970 UTC; undefined: not yet, or it is over. */
   begunAt(held: Held): number | undefined {
     return this.#table.begunAt(held.item.slot);
   }
@@ -147,7 +147,7 @@ export class SlotWorker {
   #free(slot: number): void {
     if (this.#slots[slot] === undefined) return;
     this.#slots[slot] = undefined;
-    if (!this.#sharesMemory) this.#table.free(slot);
+    this.#table.free(slot);
     this.#heldCount -= 1;
   }
 
@@ -156,7 +156,7 @@ export class SlotWorker {
     this.#ended = true;
     this.#events.ended(
       this,
-      this.held().map((held) => ({ held, begun: this.begunAt(held) !== undefined })),
+      this.held().map((held) => ({ held, begun: this.#table.hasBegun(held.item.slot) })),
     );
   }
 }

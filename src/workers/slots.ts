@@ -6,6 +6,8 @@ const FREE = 0;
 const ASSIGNED = 1;
 const RUNNING = 2;
 const REVOKED = 3;
+/** Over, but nobody has been told yet. */
+const ENDED = 4;
 
 export class SlotTable {
   readonly size: number;
@@ -38,12 +40,23 @@ export class SlotTable {
     return Atomics.compareExchange(this.#state, slot, ASSIGNED, RUNNING) === ASSIGNED;
   }
 
-  /** Either: the slot's job is over. */
+  /** Thread: the job is over; its outcome is still to be sent. */
+  end(slot: number): void {
+    Atomics.store(this.#state, slot, ENDED);
+  }
+
+  /** Main: it has heard that the slot is free. */
   free(slot: number): void {
     Atomics.store(this.#state, slot, FREE);
   }
 
-  /** When the slot's job began, milliseconds since 1970 UTC; undefined: it has not. */
+  /** Whether the slot's job began, however far it came. */
+  hasBegun(slot: number): boolean {
+    const state = Atomics.load(this.#state, slot);
+    return state === RUNNING || state === ENDED;
+  }
+
+  /** When the slot's job began, milliseconds since 1970 UTC; undefined: it has not, or is over. */
   begunAt(slot: number): number | undefined {
     return Atomics.load(this.#state, slot) === RUNNING ? this.#begunAt[slot] : undefined;
   }

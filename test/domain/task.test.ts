@@ -12,7 +12,7 @@ const ERROR = { code: "error", message: "it broke" };
 /** The status graph, every edge that a user may ever see. */
 const EDGES: Readonly<Record<Status, readonly Status[]>> = {
   scheduled: ["queued", "cancelled"],
-  queued: ["in progress", "cancelled", "failed", "done"],
+  queued: ["in progress", "cancelled"],
   "in progress": ["queued", "retrying", "done", "failed", "cancelled"],
   retrying: ["queued", "cancelled"],
   done: [],

@@ -332,13 +332,22 @@ describe("a crawl", () => {
     const body = `<title>${"日".repeat(900)}</title><meta name=description content="${"本".repeat(2_000)}">${"<h2>heading</h2>".repeat(600)}${links(...many)}`;
     await using server = site((_, path) => (path === "/robots.txt" ? new Response("", { status: 404 }) : html(body)));
     const ctx = context();
-    const output = await crawl({ url: server.origin, max_pages: 60 }, ctx);
+    const output = await crawl({ url: server.origin, max_pages: 15 }, ctx);
     const bytes = Buffer.byteLength(JSON.stringify(output));
     expect(bytes).toBeLessThan(6.5 * 1024 * 1024);
-    expect(output.pages_total).toBe(60);
+    expect(output.pages_total).toBe(15);
     expect(output.pages[0]).toMatchObject({ links: { length: 2_000 }, headings: { length: 500 } });
     expect(output.links_total).toBe(new Set(output.pages.flatMap((page) => page.links)).size);
     expect(ctx.lines.join()).toContain("left out");
+  });
+
+  test("that runs out of time returns what it has, and says so", async () => {
+    await using server = site(tree);
+    const ctx = context();
+    const output = await crawl({ url: server.origin, max_pages: 500 }, ctx, 0);
+    expect(paths(output, server)).toEqual(["/"]);
+    expect(ctx.lines).toEqual([expect.stringMatching(/^warn stopped early/)]);
+    expect(ctx.shares.at(-1)).toBe(1);
   });
 
   test("reports progress that never goes back, and is 1 at the end only", async () => {

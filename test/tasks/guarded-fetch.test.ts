@@ -307,6 +307,15 @@ describe("the body", () => {
     expect(head.body).toBeNull();
   });
 
+  test("that cannot be decoded gives its connection up", async () => {
+    await using server = await rawServer(
+      (socket) => void socket.write("HTTP/1.1 200 OK\r\ncontent-encoding: lzma\r\ncontent-length: 9\r\n\r\nsome"),
+    );
+    const response = await open(server.origin);
+    expect(await rejection(response.text())).toMatchObject({ reason: "bad_response" });
+    await server.closed;
+  });
+
   test("that breaks off is an error", async () => {
     await using server = await rawServer((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nonly"));
     const response = await open(server.origin);
@@ -348,7 +357,7 @@ describe("limits", () => {
     await using stalling = await rawServer((socket) => void socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nsome"));
     expect(await rejection(open(silent.origin, {}, { idleMs: 20 }))).toMatchObject({ reason: "timeout", transient: true });
     expect(await rejection(open(silent.origin, {}, { totalMs: 20 }))).toMatchObject({ reason: "timeout" });
-    const response = await open(stalling.origin, {}, { idleMs: 20 });
+    const response = await open(stalling.origin, {}, { idleMs: 300 });
     expect(await rejection(response.text())).toMatchObject({ reason: "timeout" });
     await Promise.all([silent.closed, stalling.closed]);
   });

@@ -65,6 +65,8 @@ describe("headings", () => {
     expect(headings("<h1>one<h2>two</h2>three</h1>")).toEqual(["1 one", "2 two"]);
     expect(headings("<h1>one<h2>two<p>text<h3>three")).toEqual(["1 one", "2 two", "3 three"]);
     expect(headings("<h1>one<ul><li>a list")).toEqual(["1 one"]);
+    expect(headings("<div><h1>one</div>text<h2>two</h3>text")).toEqual(["1 one", "2 two"]);
+    expect(headings("<h1><div>one<br/></div><p></p>two</h1>")).toEqual(["1 one"]);
   });
 
   test("that are not shown do not count", () => {
@@ -157,15 +159,49 @@ describe("words", () => {
     expect(parse(`<p>${"word ".repeat(200_000)}`).words).toBe(200_000);
     expect(parse(`<p>${"-".repeat(1_000_000)}x ${"a".repeat(1_000_000)}`).words).toBe(2);
     expect(parse(`<p>${"日本語の".repeat(100_000)}`).words).toBeGreaterThan(150_000);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
 
-test("an entity is decoded wherever the parser cuts the text", () => {
-  for (let pad = 0; pad < 50; pad++) {
-    const page = parse(`<h1>${"x".repeat(1_000 * pad)} &Eacute;clair &amp;lt; &lt;</h1><p>${"&copy; ".repeat(100)}`);
-    expect(page.headings[0]?.text.startsWith(pad === 0 ? "Éclair &lt; <" : "x")).toBe(true);
-  }
+describe("SVG, MathML and XHTML", () => {
+  test("have elements that end themselves", () => {
+    const body = "<svg><script/><style/><title/><text>drawn</text></svg><p>two words<math><mi>x</mi></math>";
+    expect(parse(body)).toMatchObject({ words: 4, title: null });
+    expect(parse("<svg/><title>yes</title>").title).toBe("yes");
+    const xhtml = '<html><head><title>t</title><script src="x"/></head><body><p/>seen <![CDATA[as <b> text]]></body></html>';
+    expect(parsePage(xhtml, URL, true)).toMatchObject({ title: "t", words: 4 });
+    // In HTML a script never does.
+    expect(parse(xhtml).words).toBe(0);
+  });
+
+  test("end where HTML begins", () => {
+    expect(parse("<svg><path><div>one</div><script>if (a<b) two</script><title>t</title>")).toMatchObject({
+      words: 1,
+      title: "t",
+    });
+  });
+});
+
+test("hidden elements may hold their like, and stay hidden when never closed", () => {
+  expect(parse("<template>a<template>b</template>c</template>seen").words).toBe(1);
+  expect(parse("seen<script>hidden</p></div> words").words).toBe(1);
+  expect(parse("seen<noscript><a href=x>hidden</a><h1>x</h1>")).toMatchObject({ words: 1, links: [], headings: [] });
+});
+
+test.each([
+  ["open elements and end tags that match none", `${"<div>".repeat(100_000)}${"</p>".repeat(125_000)}`],
+  ["open elements", "<b>".repeat(300_000)],
+  ["open comments", "<!--".repeat(250_000)],
+  ["angle brackets", "<".repeat(1_000_000)],
+  ["ampersands", "&".repeat(1_000_000)],
+  ["attributes", `<a ${"b=c ".repeat(250_000)}`],
+  ["headings", "<h1>x".repeat(160_000)],
+  ["a title", `<title>${"x &amp; ".repeat(125_000)}`],
+])("1 MB of %s take time in proportion to their length", (_, html) => {
+  const started = performance.now();
+  parse(html);
+  // A tenth of a second on an idle machine; the first takes a minute with a stack of open elements.
+  expect(performance.now() - started).toBeLessThan(10_000);
 });
 
 test("broken markup never throws", () => {

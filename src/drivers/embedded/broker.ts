@@ -221,7 +221,9 @@ export class EmbeddedBroker implements Broker {
       this.#events.push({ kind: "started", id: job.id, fence: job.fence, at: now, worker: request.worker });
       taken.push(entry);
     }
-    if (taken.length > 0) this.#onEvents.emit();
+    if (taken.length === 0) return taken;
+    this.#beats.set(request.worker, now);
+    this.#onEvents.emit();
     return taken;
   }
 
@@ -230,7 +232,6 @@ export class EmbeddedBroker implements Broker {
     if (!held) {
       held = new Map();
       this.#held.set(worker, held);
-      this.#beats.set(worker, this.#clock.now());
     }
     return held;
   }
@@ -267,7 +268,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   #drop(entry: Entry): void {
-    entry.removed = true;
+    if (entry.state === "queued") (entry.job.alone ? this.#alone : this.#shared).remove(entry);
     if (entry.worker !== null) this.#held.get(entry.worker)?.delete(entry.job.id);
     this.#entries.delete(entry.job.id);
   }

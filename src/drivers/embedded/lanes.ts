@@ -31,13 +31,48 @@ class Fifo<T> {
     }
     return item;
   }
+
+  keep(wanted: (item: T) => boolean): void {
+    this.#items = this.#items.slice(this.#head).filter(wanted);
+    this.#head = 0;
+  }
+}
+
+/** One owner's jobs. What leaves before its turn leaves a hole; holes, which still hold inputs, never outnumber jobs. */
+class Lane {
+  readonly #jobs = new Fifo<Queued>();
+  #holes = 0;
+
+  get size(): number {
+    return this.#jobs.size - this.#holes;
+  }
+
+  push(item: Queued): void {
+    this.#jobs.push(item);
+  }
+
+  remove(item: Queued): void {
+    item.removed = true;
+    this.#holes += 1;
+    if (this.#holes <= this.size) return;
+    this.#jobs.keep((each) => !each.removed);
+    this.#holes = 0;
+  }
+
+  shift(): Job | undefined {
+    for (let item = this.#jobs.shift(); item; item = this.#jobs.shift()) {
+      if (!item.removed) return item.job;
+      this.#holes -= 1;
+    }
+    return undefined;
+  }
 }
 
 /** The lanes of one (queue, task, priority): its owners stand in line and take turns, one job each. */
 class Line {
   readonly queue: string;
   readonly name: string;
-  readonly #lanes = new Map<string, Fifo<Queued>>();
+  readonly #lanes = new Map<string, Lane>();
   readonly #turns = new Fifo<string>();
 
   constructor(queue: string, name: string) {
@@ -48,22 +83,25 @@ class Line {
   push(item: Queued): void {
     let lane = this.#lanes.get(item.job.owner);
     if (!lane) {
-      lane = new Fifo();
+      lane = new Lane();
       this.#lanes.set(item.job.owner, lane);
       this.#turns.push(item.job.owner);
     }
     lane.push(item);
   }
 
+  remove(item: Queued): void {
+    this.#lanes.get(item.job.owner)?.remove(item);
+  }
+
   /** The next owner's next job; the owner goes to the end of the line while it has more. */
   take(): Job | undefined {
     for (let owner = this.#turns.shift(); owner !== undefined; owner = this.#turns.shift()) {
-      const lane = this.#lanes.get(owner) as Fifo<Queued>;
-      let item = lane.shift();
-      while (item?.removed) item = lane.shift();
+      const lane = this.#lanes.get(owner) as Lane;
+      const job = lane.shift();
       if (lane.size > 0) this.#turns.push(owner);
       else this.#lanes.delete(owner);
-      if (item) return item.job;
+      if (job) return job;
     }
     return undefined;
   }
@@ -88,7 +126,7 @@ export class Lanes {
 
   push(item: Queued): void {
     const { queue, name, priority } = item.job;
-    const key = `${priority}\n${queue}\n${name}`;
+    const key = keyOf(item.job);
     let line = this.#byKey.get(key);
     if (!line) {
       line = new Line(queue, name);
@@ -96,6 +134,11 @@ export class Lanes {
       this.#lines[priority].push(line);
     }
     line.push(item);
+  }
+
+  /** Takes a job out before its turn. */
+  remove(item: Queued): void {
+    this.#byKey.get(keyOf(item.job))?.remove(item);
   }
 
   take(request: ClaimRequest): Job | undefined {
@@ -126,5 +169,6 @@ export class Lanes {
   }
 }
 
+const keyOf = ({ queue, name, priority }: Job): string => `${priority}\n${queue}\n${name}`;
 const serves = (request: ClaimRequest, line: Line): boolean =>
   request.tasks.includes(line.name) && (request.queues === undefined || request.queues.includes(line.queue));

@@ -8,8 +8,8 @@ export type Durability = "normal" | "full";
 
 /** Wait this long for another process's lock (a backup, a command beside the server) before an error, in milliseconds. */
 const BUSY_TIMEOUT_MS = 5_000;
-/** 4 KiB pages: the log is folded back after 16 MiB, large enough to keep that off most commits. */
-const CHECKPOINT_PAGES = 4_000;
+/** 4 KiB pages: under steady load the log is folded back after 64 MiB, so that hardly any commit waits for it; see Checkpoints. */
+const CHECKPOINT_PAGES = 16_000;
 /** Negative: KiB. Bounds what the page cache may take, whatever the database's size. */
 const CACHE_KIB = -16_384;
 
@@ -49,10 +49,12 @@ function open(path: string): Database {
   }
 }
 
-function asStartupError(path: string, cause: unknown): StartupError {
+/** What opening a database throws, as the one line that is shown; a StartupError stays as it is. */
+export function asStartupError(path: string, cause: unknown): StartupError {
+  if (cause instanceof StartupError) return cause;
   const code = (cause as { code?: string } | null)?.code ?? "";
   const reason = cause instanceof Error ? cause.message : String(cause);
-  if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") {
+  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
     return new StartupError("database_corrupt", `${path} is not a sound SQLite database (${reason}): restore a backup or move the file away`, { cause });
   }
   return new StartupError("database_unreadable", `cannot open ${path}: ${reason}`, { cause });

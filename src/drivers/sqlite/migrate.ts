@@ -95,12 +95,8 @@ export function migrationStatus(db: Database, list: readonly Migration[] = known
   return list.map(({ tag, when }) => ({ tag, when, applied: applied.has(when) }));
 }
 
-/**
- * Runs the first statements on a database; those are what fails on a file that is none.
- *
- * @throws StartupError `database_corrupt` in place of SQLite's own error
- */
-export function refuseCorrupt<T>(file: string, use: () => T): T {
+/** The first statements on a database are what fails on a file that is none. */
+function refuseCorrupt<T>(file: string, use: () => T): T {
   try {
     return use();
   } catch (error) {

@@ -1,65 +1,63 @@
-import type { Statement } from "bun:sqlite";
 import type { PageQuery } from "../../ports/tasks.ts";
-import { COLUMNS, statusCode, type TaskRow } from "./task-rows.ts";
+import type { Prepared } from "./prepared.ts";
+import { COLUMNS, INDEXED_CODES, inStatusIndex, statusCode, type TaskRow } from "./task-rows.ts";
 
 /**
- * A page of a filter that no index answers alone looks at no more than this many rows; it may then come back short,
- * with a cursor that goes on from there. So no list costs more with more tasks.
+ * A page whose filter no index answers alone looks at no more than this many rows; it may then come back short, with a
+ * cursor that goes on from there. So no list costs more with more tasks.
  */
 const SCAN_LIMIT = 10_000;
 
-// biome-ignore lint/suspicious/noExplicitAny: the parameters are SQLite's to check.
-type Prepare = (text: string) => Statement<TaskRow, any[]>;
+interface Condition {
+  readonly text: string;
+  readonly values: readonly (string | number)[];
+}
 
 /**
- * One keyset page, newest first, one row more than asked for telling whether another follows.
- *
- * The narrowest index that gives the order walks the rows (owner + status, owner + name, owner, or n itself); filters
- * that it does not hold are applied to at most SCAN_LIMIT of them.
+ * One keyset page, newest first. The narrowest index that gives the order walks the rows; what it does not hold is
+ * filtered from at most SCAN_LIMIT of them. One row more than asked for tells whether another page follows.
  */
-export function readPage(prepare: Prepare, query: PageQuery): { rows: TaskRow[]; next: number | null } {
-  const walk: string[] = [];
-  const filter: string[] = [];
-  const walked: (string | number)[] = [];
-  const filtered: (string | number)[] = [];
-  let index = "NOT INDEXED";
-  if (query.owner !== undefined) {
-    walk.push("owner = ?");
-    walked.push(query.owner);
-    index = "INDEXED BY tasks_owner";
-  }
-  const { owner, status, name, before, limit } = query;
-  if (status !== undefined && owner !== undefined) {
-    walk.push("status = ?");
-    walked.push(statusCode(status));
-    index = "INDEXED BY tasks_owner_status";
-  } else if (status !== undefined) {
-    filter.push("status = ?");
-    filtered.push(statusCode(status));
-  }
-  if (name !== undefined && owner !== undefined && status === undefined) {
-    walk.push("name = ?");
-    walked.push(name);
-    index = "INDEXED BY tasks_owner_name";
-  } else if (name !== undefined) {
-    filter.push("name = ?");
-    filtered.push(name);
-  }
-  if (before !== undefined) {
-    walk.push("n < ?");
-    walked.push(before);
-  }
-  const where = walk.length > 0 ? `WHERE ${walk.join(" AND ")}` : "";
+export function readPage(sql: Prepared, query: PageQuery): { rows: TaskRow[]; next: number | null } {
+  const { before, limit } = query;
+  const { index, walk, filter } = plan(query);
+  const walked = join([...walk, ...(before === undefined ? [] : [{ text: "n < ?", values: [before] }])]);
   if (filter.length === 0) {
-    const rows = prepare(`SELECT ${COLUMNS} FROM tasks ${index} ${where} ORDER BY n DESC LIMIT ?`).all(...walked, limit + 1);
+    const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT ?`).all(...walked.values, limit + 1);
     return cut(rows, limit, null);
   }
-  const reached = `SELECT n FROM tasks ${index} ${where} ORDER BY n DESC LIMIT 1 OFFSET ${SCAN_LIMIT}`;
-  const stop = prepare(reached).get(...walked)?.n;
-  const bounded = [...walk, ...filter, ...(stop === undefined ? [] : ["n > ?"])].join(" AND ");
-  const parameters = [...walked, ...filtered, ...(stop === undefined ? [] : [stop])];
-  const rows = prepare(`SELECT ${COLUMNS} FROM tasks ${index} WHERE ${bounded} ORDER BY n DESC LIMIT ?`).all(...parameters, limit + 1);
+  const beyond = sql<{ n: number }>(`SELECT n FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT 1 OFFSET ${SCAN_LIMIT}`);
+  const stop = beyond.get(...walked.values)?.n;
+  const filtered = join([
+    ...walk,
+    ...(before === undefined ? [] : [{ text: "n < ?", values: [before] }]),
+    ...filter,
+    ...(stop === undefined ? [] : [{ text: "n > ?", values: [stop] }]),
+  ]);
+  const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${filtered.text} ORDER BY n DESC LIMIT ?`).all(...filtered.values, limit + 1);
   return cut(rows, limit, stop === undefined ? null : stop + 1);
+}
+
+/** Which index walks the rows in order of n, by which conditions, and what is left to filter. */
+function plan({ owner, status, name }: PageQuery): { index: string; walk: Condition[]; filter: Condition[] } {
+  const code = status === undefined ? undefined : statusCode(status);
+  const byStatus: Condition[] = code === undefined ? [] : [{ text: `status = ${code}`, values: [] }];
+  const filter: Condition[] =
+    name === undefined
+      ? []
+      : owner === undefined
+        ? [{ text: "lane IN (SELECT n FROM lanes WHERE name = ?)", values: [name] }]
+        : [{ text: "lane IN (SELECT n FROM lanes WHERE owner = ? AND name = ?)", values: [owner, name] }];
+  if (owner === undefined) return { index: "NOT INDEXED", walk: [], filter: [...byStatus, ...filter] };
+  const byOwner: Condition = { text: "owner = ?", values: [owner] };
+  if (code !== undefined && INDEXED_CODES.includes(code)) {
+    return { index: "INDEXED BY tasks_status", walk: [{ text: inStatusIndex(code), values: [] }, byOwner], filter };
+  }
+  return { index: "INDEXED BY tasks_owner", walk: [byOwner], filter: [...byStatus, ...filter] };
+}
+
+function join(conditions: readonly Condition[]): Condition {
+  const text = conditions.map((condition) => condition.text).join(" AND ");
+  return { text: text === "" ? "" : `WHERE ${text}`, values: conditions.flatMap(({ values }) => values) };
 }
 
 function cut(rows: TaskRow[], limit: number, goOnAt: number | null): { rows: TaskRow[]; next: number | null } {

@@ -51,6 +51,22 @@ export const refreshTokens = sqliteTable(
   (t) => [index("refresh_tokens_session").on(t.session)],
 );
 
+/** What owners take turns in: one row for each (queue, task, priority, owner) that ever had a task. */
+export const lanes = sqliteTable(
+  "lanes",
+  {
+    n: integer().primaryKey(),
+    owner: integer()
+      .notNull()
+      .references(() => accounts.n),
+    queue: text().notNull(),
+    name: text().notNull(),
+    /** 0 low, 1 normal, 2 high. */
+    priority: integer().notNull(),
+  },
+  (t) => [uniqueIndex("lanes_key").on(t.owner, t.queue, t.name, t.priority)],
+);
+
 /** One row a task, from the moment it is accepted until retention removes it. Long columns stand last. */
 export const tasks = sqliteTable(
   "tasks",
@@ -61,10 +77,10 @@ export const tasks = sqliteTable(
     owner: integer()
       .notNull()
       .references(() => accounts.n),
-    name: text().notNull(),
-    queue: text().notNull(),
-    /** 0 low, 1 normal, 2 high. */
-    priority: integer().notNull(),
+    /** Its queue, name and priority. */
+    lane: integer()
+      .notNull()
+      .references(() => lanes.n),
     /** Position in domain STATUSES. */
     status: integer().notNull(),
     /** Renewed at every stored transition, from one counter. */
@@ -92,18 +108,19 @@ export const tasks = sqliteTable(
     /** JSON text; null until done. */
     result: text(),
   },
+  // Every index is renewed at some step of every task, so there are no more of them than questions that need one; the
+  // partial ones are as small as the set that they name.
   (t) => [
     uniqueIndex("tasks_id").on(t.id),
     index("tasks_owner").on(t.owner),
-    index("tasks_owner_name").on(t.owner, t.name),
-    index("tasks_owner_status").on(t.owner, t.status),
+    // What changed since: for catching up.
     index("tasks_owner_seq").on(t.owner, t.seq),
-    index("tasks_seq").on(t.seq),
-    uniqueIndex("tasks_idempotency").on(t.owner, t.name, t.idempotencyKey).where(sql`idempotency_key IS NOT NULL`),
-    // What the broker should hold; what waits outside its window; what waits for a time. Each stays as small as that set.
-    index("tasks_dispatched").on(t.dispatched).where(sql`dispatched = 1`),
-    index("tasks_waiting").on(t.queue, t.name, t.priority, t.owner).where(sql`status = 1 AND dispatched = 0`),
+    // All but queued and done tasks, which are nearly everything and are found by walking.
+    index("tasks_status").on(t.status, t.owner).where(sql`status IN (0, 2, 3, 5, 6)`),
+    // By lane, what the broker holds apart from what waits outside its window.
+    index("tasks_queued").on(t.dispatched, t.lane).where(sql`status = 1`),
     index("tasks_due").on(t.runAt).where(sql`status IN (0, 3)`),
+    index("tasks_idempotency").on(t.owner, t.idempotencyKey).where(sql`idempotency_key IS NOT NULL`),
   ],
 );
 

@@ -1,14 +1,12 @@
-import { PRIORITIES, STATUSES, type Status } from "../../domain/task.ts";
-import type { StoredTask, TaskWithBody } from "../../ports/tasks.ts";
+import { STATUSES, type Status } from "../../domain/task.ts";
+import type { Lane, StoredTask } from "../../ports/tasks.ts";
 
 /** A row of `tasks` as SQLite gives it; the columns of COLUMNS. */
 export interface TaskRow {
   n: number;
   id: string;
   owner: number;
-  name: string;
-  queue: string;
-  priority: number;
+  lane: number;
   status: number;
   seq: number;
   attempt: number;
@@ -34,24 +32,30 @@ export interface BodyRow extends TaskRow {
 
 /** Everything but the bodies, which can be large. */
 export const COLUMNS =
-  "n, id, owner, name, queue, priority, status, seq, attempt, max_attempts, fence, dispatched, deaths, cancel_requested, " +
+  "n, id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths, cancel_requested, " +
   "progress, message, error_code, error_message, created_at, run_at, started_at, finished_at";
 export const BODY_COLUMNS = `${COLUMNS}, args, result`;
 
 export const statusCode = (status: Status): number => STATUSES.indexOf(status);
 
-export const ACTIVE_CODES = STATUSES.flatMap((status, code) => (status === "done" || status === "failed" || status === "cancelled" ? [] : [code]));
-export const TERMINAL_CODES = STATUSES.map((_, code) => code).filter((code) => !ACTIVE_CODES.includes(code));
+const TERMINAL: readonly Status[] = ["done", "failed", "cancelled"];
+export const TERMINAL_CODES: readonly number[] = TERMINAL.map(statusCode);
 
-export function toTask(row: TaskRow, ownerId: string): StoredTask {
+/** Statuses that the partial index `tasks_status` holds. */
+export const INDEXED_CODES: readonly number[] = STATUSES.flatMap((status, code) => (status === "queued" || status === "done" ? [] : [code]));
+
+/** SQLite uses a partial index only where its condition stands in the query to the letter. */
+export const inStatusIndex = (code: number): string => `status IN (${INDEXED_CODES.join(", ")}) AND status = ${code}`;
+
+export function toTask(row: TaskRow, { queue, name, priority }: Lane, ownerId: string): StoredTask {
   return {
     n: row.n,
     id: row.id,
     owner: row.owner,
     ownerId,
-    name: row.name,
-    queue: row.queue,
-    priority: PRIORITIES[row.priority] ?? "normal",
+    name,
+    queue,
+    priority,
     status: STATUSES[row.status] as Status,
     seq: row.seq,
     attempt: row.attempt,
@@ -68,8 +72,4 @@ export function toTask(row: TaskRow, ownerId: string): StoredTask {
     startedAt: row.started_at,
     finishedAt: row.finished_at,
   };
-}
-
-export function toTaskWithBody(row: BodyRow, ownerId: string): TaskWithBody {
-  return { ...toTask(row, ownerId), args: row.args, result: row.result };
 }

@@ -1,12 +1,16 @@
-import type { Database, Statement } from "bun:sqlite";
-import { PRIORITIES, type Task } from "../../domain/task.ts";
+import type { Database } from "bun:sqlite";
+import type { Task } from "../../domain/task.ts";
 import type { LogLine, Offset } from "../../ports/broker.ts";
 import type { ChangedTask, ChangeQuery, Lane, LaneCount, Page, PageQuery, StoredTask, TaskStore, TaskWithBody } from "../../ports/tasks.ts";
+import { LaneRows } from "./lane-rows.ts";
 import { readPage } from "./pages.ts";
-import { ACTIVE_CODES, BODY_COLUMNS, type BodyRow, COLUMNS, statusCode, type TaskRow, TERMINAL_CODES, toTask, toTaskWithBody } from "./task-rows.ts";
+import { type Prepared, preparedOn } from "./prepared.ts";
+import { BODY_COLUMNS, type BodyRow, COLUMNS, inStatusIndex, statusCode, type TaskRow, TERMINAL_CODES, toTask } from "./task-rows.ts";
 
-/** A page of purging looks at no more than this many of the oldest changes. */
+/** A step of purging looks at no more than this many of the oldest rows. */
 const PURGE_SCAN = 2_000;
+/** Seqs are taken from the database in blocks, so that a start needs no look at the rows; a crash leaves a gap. */
+const SEQ_BLOCK = 10_000;
 
 /**
  * Tasks on bun:sqlite with prepared statements: these run for every task, where a query builder's share would show.
@@ -14,28 +18,37 @@ const PURGE_SCAN = 2_000;
  */
 export class SqliteTasks implements TaskStore {
   readonly epoch: string;
-  readonly #db: Database;
-  readonly #statements = new Map<string, Statement>();
+  readonly #sql: Prepared;
+  readonly #lanes: LaneRows;
   /** Dispatched tasks by id: as many as the window holds. */
   readonly #live = new Map<string, StoredTask>();
   readonly #ownerIds = new Map<number, string>();
   #seq: number;
+  /** The last seq of the block that this process has taken. */
+  #seqLimit: number;
   #purgedSeq: number;
 
   constructor(db: Database, newEpoch: () => string) {
-    this.#db = db;
+    this.#sql = preparedOn(db);
+    this.#lanes = new LaneRows(this.#sql);
     this.epoch = this.#meta("epoch") ?? this.#setMeta("epoch", newEpoch());
     this.#purgedSeq = Number(this.#meta("purged_seq") ?? 0);
-    const newest = this.#sql<{ seq: number | null }>("SELECT max(seq) AS seq FROM tasks").get()?.seq ?? 0;
-    this.#seq = Math.max(newest, this.#purgedSeq);
+    this.#seq = Number(this.#meta("seq_limit") ?? 0);
+    this.#seqLimit = this.#seq;
   }
 
   /** A transaction was rolled back: what memory says may never have been stored. */
   forget(): void {
     this.#live.clear();
+    this.#lanes.forget();
+    this.#seqLimit = this.#seq;
   }
 
   nextSeq(): number {
+    if (this.#seq === this.#seqLimit) {
+      this.#seqLimit = this.#seq + SEQ_BLOCK;
+      this.#setMeta("seq_limit", String(this.#seqLimit));
+    }
     this.#seq += 1;
     return this.#seq;
   }
@@ -50,14 +63,12 @@ export class SqliteTasks implements TaskStore {
 
   insert(task: Task, seq: number, ownerId: string, args: string, idempotencyKey: string | null): StoredTask {
     const { lastInsertRowid } = this.#sql(
-      `INSERT INTO tasks (id, owner, name, queue, priority, status, seq, attempt, max_attempts, fence, dispatched, deaths,
-         cancel_requested, created_at, run_at, idempotency_key, args) VALUES (?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,?,?)`,
+      `INSERT INTO tasks (id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths,
+         cancel_requested, created_at, run_at, idempotency_key, args) VALUES (?,?,?,?,?,?,?,?,?,0,0,?,?,?,?)`,
     ).run(
       task.id,
       task.owner,
-      task.name,
-      task.queue,
-      PRIORITIES.indexOf(task.priority),
+      this.#lanes.keyOf(task),
       statusCode(task.status),
       seq,
       task.attempt,
@@ -74,24 +85,26 @@ export class SqliteTasks implements TaskStore {
   }
 
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined {
-    const row = this.#sql<BodyRow>(`SELECT ${BODY_COLUMNS} FROM tasks WHERE owner = ? AND name = ? AND idempotency_key = ?`).get(owner, name, key);
-    return row ? toTaskWithBody(row, this.#ownerId(row.owner)) : undefined;
+    // Literally "IS NOT NULL": only so can SQLite tell that the partial index holds what is asked for.
+    const text = `SELECT ${BODY_COLUMNS} FROM tasks WHERE owner = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL`;
+    return this.#bodies(text, owner, key).find((task) => task.name === name);
   }
 
   get(id: string): StoredTask | undefined {
     const live = this.#live.get(id);
     if (live) return live;
     const row = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ?`).get(id);
-    return row ? this.#keep(toTask(row, this.#ownerId(row.owner))) : undefined;
+    return row ? this.#keep(this.#toTask(row)) : undefined;
   }
 
   withBody(id: string): TaskWithBody | undefined {
-    const row = this.#sql<BodyRow>(`SELECT ${BODY_COLUMNS} FROM tasks WHERE id = ?`).get(id);
-    return row ? toTaskWithBody(row, this.#ownerId(row.owner)) : undefined;
+    return this.#bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE id = ?`, id)[0];
   }
 
   update(before: StoredTask, after: StoredTask): void {
-    if (before.status === "queued" && after.status === "in progress") this.#start(after);
+    // SQLite renews every index that a SET list names, so the two steps of each task name no more than they change.
+    if (before.seq === after.seq) this.#dispatch(after);
+    else if (before.status === "queued" && after.status === "in progress") this.#start(after);
     else this.#updateAll(after);
     this.#keep(after);
   }
@@ -99,71 +112,78 @@ export class SqliteTasks implements TaskStore {
   complete(_before: StoredTask, after: StoredTask, result: string): void {
     this.#sql(
       `UPDATE tasks SET status = ?, seq = ?, dispatched = 0, progress = ?, message = ?, error_code = NULL, error_message = NULL,
-         started_at = ?, finished_at = ?, result = ? WHERE id = ?`,
-    ).run(statusCode(after.status), after.seq, after.progress, after.message, after.startedAt, after.finishedAt, result, after.id);
+         started_at = ?, finished_at = ?, result = ? WHERE n = ?`,
+    ).run(statusCode(after.status), after.seq, after.progress, after.message, after.startedAt, after.finishedAt, result, after.n);
     this.#keep(after);
   }
 
   saveProgress(id: string, fence: number, progress: number | null, message: string | null): void {
     this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE id = ? AND fence = ? AND status = 2").run(progress, message, id, fence);
+    const live = this.#live.get(id);
+    if (live?.status === "in progress" && live.fence === fence) this.#live.set(id, { ...live, progress, message });
   }
 
   page(query: PageQuery): Page {
-    const { rows, next } = readPage((text) => this.#sql<TaskRow>(text), query);
-    return { items: rows.map((row) => toTask(row, this.#ownerId(row.owner))), next };
+    const { rows, next } = readPage(this.#sql, query);
+    return { items: rows.map((row) => this.#toTask(row)), next };
   }
 
   changed({ after, upTo, owner }: ChangeQuery, limit: number, resultBytes: number): readonly ChangedTask[] {
-    const mine = owner === undefined ? "" : "owner = ? AND";
     // octet_length reads no more of a long result than its header.
     const fits = "result IS NULL OR octet_length(result) <= ?";
     const rows = this.#sql<TaskRow & { result: string | null; truncated: number }>(
       `SELECT ${COLUMNS}, iif(${fits}, result, NULL) AS result, iif(${fits}, 0, 1) AS truncated
-         FROM tasks WHERE ${mine} seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
-    ).all(resultBytes, resultBytes, ...(owner === undefined ? [] : [owner]), after, upTo, limit);
-    return rows.map((row) => ({ ...toTask(row, this.#ownerId(row.owner)), result: row.result, truncated: row.truncated === 1 }));
+         FROM ${changes(owner)} ORDER BY seq LIMIT ?`,
+    ).all(resultBytes, resultBytes, after, upTo, ...(owner === undefined ? [] : [owner]), limit);
+    return rows.map((row) => ({ ...this.#toTask(row), result: row.result, truncated: row.truncated === 1 }));
   }
 
   countChanged({ after, upTo, owner }: ChangeQuery, limit: number): number {
-    const mine = owner === undefined ? "" : "owner = ? AND";
-    const row = this.#sql<{ count: number }>(`SELECT count(*) AS count FROM (SELECT 1 FROM tasks WHERE ${mine} seq > ? AND seq <= ? LIMIT ?)`).get(
-      ...(owner === undefined ? [] : [owner]),
-      after,
-      upTo,
-      limit,
-    );
-    return row?.count ?? 0;
+    const counted = this.#sql<{ count: number }>(`SELECT count(*) AS count FROM (SELECT 1 FROM ${changes(owner)} LIMIT ?)`);
+    return counted.get(after, upTo, ...(owner === undefined ? [] : [owner]), limit)?.count ?? 0;
   }
 
-  dispatched(afterN: number, limit: number): readonly TaskWithBody[] {
-    return this.#bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE dispatched = 1 AND n > ? ORDER BY n LIMIT ?`, afterN, limit);
+  *dispatched(pageRows: number): Iterable<readonly TaskWithBody[]> {
+    // What queues and what runs, each by its partial index and in that index's order.
+    const queued = `SELECT ${BODY_COLUMNS} FROM tasks WHERE status = 1 AND dispatched = 1 AND (lane, n) > (?, ?) ORDER BY lane, n LIMIT ?`;
+    const running = `SELECT ${BODY_COLUMNS} FROM tasks WHERE ${inStatusIndex(2)} AND (owner, n) > (?, ?) ORDER BY owner, n LIMIT ?`;
+    for (const [text, group] of [
+      [queued, "lane"],
+      [running, "owner"],
+    ] as const) {
+      let last: BodyRow | undefined;
+      do {
+        const rows: BodyRow[] = this.#sql<BodyRow>(text).all(last?.[group] ?? 0, last?.n ?? 0, pageRows);
+        last = rows.length === pageRows ? rows.at(-1) : undefined;
+        if (rows.length > 0) yield rows.map((row) => this.#toTaskWithBody(row));
+      } while (last);
+    }
   }
 
-  waiting(lane: Lane, limit: number): readonly TaskWithBody[] {
-    return this.#bodies(
-      `SELECT ${BODY_COLUMNS} FROM tasks WHERE status = 1 AND dispatched = 0 AND queue = ? AND name = ? AND priority = ? AND owner = ? ORDER BY n LIMIT ?`,
-      lane.queue,
-      lane.name,
-      PRIORITIES.indexOf(lane.priority),
-      lane.owner,
-      limit,
-    );
+  waiting(lane: Lane, limit: number, bytes: number): readonly TaskWithBody[] {
+    const rows = this.#sql<BodyRow>(
+      `SELECT ${BODY_COLUMNS} FROM tasks WHERE status = 1 AND dispatched = 0 AND lane = ? ORDER BY n LIMIT ?`,
+    ).iterate(this.#lanes.keyOf(lane), limit);
+    const waiting: TaskWithBody[] = [];
+    let read = 0;
+    for (const row of rows) {
+      waiting.push(this.#toTaskWithBody(row));
+      read += row.args.length;
+      if (read >= bytes) break;
+    }
+    return waiting;
   }
 
   queuedLanes(): readonly LaneCount[] {
-    const lanes = "SELECT queue, name, priority, owner, count(*) AS count FROM tasks WHERE";
-    const grouped = "GROUP BY queue, name, priority, owner";
-    // Each half is answered by the partial index of its condition.
-    const count = (dispatched: boolean, condition: string): LaneCount[] =>
-      this.#sql<{ queue: string; name: string; priority: number; owner: number; count: number }>(`${lanes} ${condition} ${grouped}`)
-        .all()
-        .map((row) => ({ ...row, dispatched, priority: PRIORITIES[row.priority] ?? "normal" }));
-    return [...count(true, "dispatched = 1 AND status = 1"), ...count(false, "status = 1 AND dispatched = 0")];
+    const counts = this.#sql<{ lane: number; dispatched: number; count: number }>(
+      "SELECT lane, dispatched, count(*) AS count FROM tasks WHERE status = 1 GROUP BY dispatched, lane",
+    ).all();
+    return counts.map(({ lane, dispatched, count }) => ({ ...this.#lanes.get(lane), dispatched: dispatched === 1, count }));
   }
 
   due(now: number, limit: number): readonly StoredTask[] {
     const rows = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE status IN (0, 3) AND run_at <= ? ORDER BY run_at LIMIT ?`).all(now, limit);
-    return rows.map((row) => toTask(row, this.#ownerId(row.owner)));
+    return rows.map((row) => this.#toTask(row));
   }
 
   nextDueAt(): number | undefined {
@@ -171,12 +191,12 @@ export class SqliteTasks implements TaskStore {
   }
 
   countPending(owner?: number): number {
-    const conditions =
-      owner === undefined
-        ? // Each of these is the condition of a partial index that holds nothing else.
-          ["dispatched = 1", "status = 1 AND dispatched = 0", "status IN (0, 3)"]
-        : ACTIVE_CODES.map((code) => `owner = ${owner} AND status = ${code}`);
-    const counts = conditions.map((condition) => this.#db.query<{ count: number }, []>(`SELECT count(*) AS count FROM tasks WHERE ${condition}`).get());
+    const own = owner === undefined ? [] : [owner];
+    const mine = owner === undefined ? "" : "AND owner = ?";
+    const lanes = owner === undefined ? "" : "AND dispatched IN (0, 1) AND lane IN (SELECT n FROM lanes WHERE owner = ?)";
+    // Each condition is one that a partial index answers.
+    const conditions = [...[0, 2, 3].map((code) => `${inStatusIndex(code)} ${mine}`), `status = 1 ${lanes}`];
+    const counts = conditions.map((condition) => this.#sql<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE ${condition}`).get(...own));
     return counts.reduce((sum, row) => sum + (row?.count ?? 0), 0);
   }
 
@@ -204,32 +224,35 @@ export class SqliteTasks implements TaskStore {
     );
   }
 
-  purge(finishedBefore: number, afterSeq: number, limit: number): { removed: number; next: number | null } {
-    // Seq rises with time, so the oldest changes come first; what still waits among them is stepped over.
-    const oldest = this.#sql<{ n: number; id: string; seq: number; status: number; finished_at: number | null }>(
-      "SELECT n, id, seq, status, finished_at FROM tasks WHERE seq > ? ORDER BY seq LIMIT ?",
-    ).all(afterSeq, PURGE_SCAN);
-    let removed = 0;
-    for (const row of oldest) {
-      if (!TERMINAL_CODES.includes(row.status)) continue;
-      if ((row.finished_at ?? 0) >= finishedBefore) return { removed, next: null };
-      this.#sql("DELETE FROM tasks WHERE n = ?").run(row.n);
-      this.#purgedSeq = Math.max(this.#purgedSeq, row.seq);
-      removed += 1;
-      if (removed === limit) break;
+  purge(finishedBefore: number, after: number, limit: number): { removed: number; next: number | null } {
+    const rows = this.#sql<{ n: number; seq: number; status: number; created_at: number; finished_at: number | null }>(
+      "SELECT n, seq, status, created_at, finished_at FROM tasks WHERE n > ? ORDER BY n LIMIT ?",
+    ).all(after, PURGE_SCAN);
+    // What was accepted later cannot have ended before; what lives on is stepped over.
+    const oldest = rows.filter((row) => row.created_at < finishedBefore);
+    const ended = oldest.filter((row) => TERMINAL_CODES.includes(row.status) && (row.finished_at ?? 0) < finishedBefore).slice(0, limit);
+    for (const { n, seq } of ended) {
+      this.#sql("DELETE FROM tasks WHERE n = ?").run(n);
+      this.#purgedSeq = Math.max(this.#purgedSeq, seq);
     }
-    if (removed > 0) this.#setMeta("purged_seq", String(this.#purgedSeq));
-    return { removed, next: removed === limit ? afterSeq : (oldest.length === PURGE_SCAN ? (oldest.at(-1)?.seq ?? null) : null) };
+    if (ended.length > 0) this.#setMeta("purged_seq", String(this.#purgedSeq));
+    if (ended.length === limit) return { removed: limit, next: ended.at(-1)?.n ?? null };
+    return { removed: ended.length, next: oldest.length === PURGE_SCAN ? (oldest.at(-1)?.n ?? null) : null };
+  }
+
+  /** Into the window: the one change without a new seq. */
+  #dispatch(task: StoredTask): void {
+    this.#sql("UPDATE tasks SET fence = ?, dispatched = ? WHERE n = ?").run(task.fence, task.dispatched ? 1 : 0, task.n);
   }
 
   #start(task: StoredTask): void {
-    this.#sql("UPDATE tasks SET status = 2, seq = ?, started_at = ?, progress = NULL, message = NULL WHERE id = ?").run(task.seq, task.startedAt, task.id);
+    this.#sql("UPDATE tasks SET status = 2, seq = ?, started_at = ?, progress = NULL, message = NULL WHERE n = ?").run(task.seq, task.startedAt, task.n);
   }
 
   #updateAll(task: StoredTask): void {
     this.#sql(
       `UPDATE tasks SET status = ?, seq = ?, attempt = ?, fence = ?, dispatched = ?, deaths = ?, cancel_requested = ?, progress = ?,
-         message = ?, error_code = ?, error_message = ?, run_at = ?, started_at = ?, finished_at = ? WHERE id = ?`,
+         message = ?, error_code = ?, error_message = ?, run_at = ?, started_at = ?, finished_at = ? WHERE n = ?`,
     ).run(
       statusCode(task.status),
       task.seq,
@@ -245,7 +268,7 @@ export class SqliteTasks implements TaskStore {
       task.runAt,
       task.startedAt,
       task.finishedAt,
-      task.id,
+      task.n,
     );
   }
 
@@ -258,7 +281,15 @@ export class SqliteTasks implements TaskStore {
   #bodies(text: string, ...parameters: (string | number)[]): TaskWithBody[] {
     return this.#sql<BodyRow>(text)
       .all(...parameters)
-      .map((row) => toTaskWithBody(row, this.#ownerId(row.owner)));
+      .map((row) => this.#toTaskWithBody(row));
+  }
+
+  #toTask(row: TaskRow): StoredTask {
+    return toTask(row, this.#lanes.get(row.lane), this.#ownerId(row.owner));
+  }
+
+  #toTaskWithBody(row: BodyRow): TaskWithBody {
+    return { ...this.#toTask(row), args: row.args, result: row.result };
   }
 
   #ownerId(owner: number): string {
@@ -277,16 +308,10 @@ export class SqliteTasks implements TaskStore {
     this.#sql("INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(key, value);
     return value;
   }
-
-  // biome-ignore lint/suspicious/noExplicitAny: each caller states the row; the parameters are SQLite's to check.
-  #sql<Row = unknown>(text: string): Statement<Row, any[]> {
-    let statement = this.#statements.get(text);
-    if (!statement) {
-      statement = this.#db.prepare(text);
-      this.#statements.set(text, statement);
-    }
-    // biome-ignore lint/suspicious/noExplicitAny: see above.
-    return statement as Statement<Row, any[]>;
-  }
 }
 
+/** Rows changed after one seq and up to another; everybody's are found owner by owner, each by the same index. */
+function changes(owner: number | undefined): string {
+  const mine = "tasks INDEXED BY tasks_owner_seq WHERE seq > ? AND seq <= ? AND owner";
+  return owner === undefined ? `${mine} IN (SELECT n FROM accounts)` : `${mine} = ?`;
+}

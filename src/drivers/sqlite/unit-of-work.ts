@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import type { Transaction, UnitOfWork } from "../../ports/tasks.ts";
 import { asStorageError } from "./storage-error.ts";
 
@@ -37,12 +37,18 @@ class Effects implements Transaction {
 export class SqliteUnitOfWork implements UnitOfWork {
   readonly #db: Database;
   readonly #onRollback: () => void;
+  /** Transactions committed so far. */
+  commits = 0;
   #waiting: Item[] = [];
+  readonly #begin: Statement;
+  readonly #commit: Statement;
 
   /** @param onRollback called after each rollback, before the work's own undo steps: drop what was cached */
   constructor(db: Database, onRollback: () => void = () => {}) {
     this.#db = db;
     this.#onRollback = onRollback;
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
   }
 
   now<T>(work: (tx: Transaction) => T): T {
@@ -89,9 +95,10 @@ export class SqliteUnitOfWork implements UnitOfWork {
 
   #transact<T>(effects: Effects, work: () => T): T {
     try {
-      this.#db.run("BEGIN IMMEDIATE");
+      this.#begin.run();
       const value = work();
-      this.#db.run("COMMIT");
+      this.#commit.run();
+      this.commits += 1;
       return value;
     } catch (error) {
       // A full disk may have rolled back already.

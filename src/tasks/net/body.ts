@@ -41,7 +41,7 @@ export function bodyStream(
   limits: BodyLimits,
   stop: Stopper,
 ): ReadableStream<Uint8Array> {
-  const pieces = decoded(message, codings, limits.maxBodyBytes)[Symbol.asyncIterator]();
+  const pieces = decoded(message, codings, limits.maxBodyBytes);
   const end = (): void => {
     stop.release();
     stop.signal.removeEventListener("abort", onAbort);
@@ -82,11 +82,11 @@ export function bodyStream(
   );
 }
 
-function decoded(message: IncomingMessage, codings: readonly string[], maxBytes: number): Bytes {
+async function* decoded(message: IncomingMessage, codings: readonly string[], maxBytes: number): AsyncGenerator<Uint8Array> {
   if (codings.length > MAX_CODINGS) throw new FetchError("bad_response", "the answer is encoded too many times over");
   let bytes: Bytes = capped(message, maxBytes);
   for (const coding of codings) bytes = capped(decompressed(bytes, coding), maxBytes);
-  return bytes;
+  yield* bytes;
 }
 
 async function* capped(bytes: Bytes, maxBytes: number): AsyncGenerator<Uint8Array> {

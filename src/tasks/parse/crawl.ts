@@ -38,17 +38,18 @@ interface Pending {
  * With `same_origin` the crawl keeps to the origin where the first page's redirects end. A later page that redirects
  * away from it is left out, as is one that redirects to a page already visited; neither counts towards `max_pages`.
  *
+ * @param deadlineMs no page is begun later than this after the start
  * @throws NonRetryableError, TaskError `fetch_failed` when the first page cannot be had; the signal's reason when it aborts
  */
-export async function crawl(input: ParseInput, ctx: TaskContext): Promise<ParseOutput> {
+export async function crawl(input: ParseInput, ctx: TaskContext, deadlineMs = DEADLINE_MS): Promise<ParseOutput> {
   const start = firstUrl(input.url);
   const maxPages = input.max_pages ?? 1;
   const frontier = new Frontier(start, maxPages);
   const report = new Report(ctx, maxPages);
-  const state: Crawl = { ctx, maxPages, frontier, report, deadline: performance.now() + DEADLINE_MS };
+  const state: Crawl = { ctx, maxPages, frontier, report, deadline: performance.now() + deadlineMs };
   const stop = new AbortController();
   const signal = AbortSignal.any([ctx.signal, stop.signal]);
-  const pacer = new Pacer((ms) => ctx.sleep(ms), DEADLINE_MS / maxPages);
+  const pacer = new Pacer((ms) => ctx.sleep(ms), deadlineMs / maxPages);
   const robots = new RobotsCache(ctx.fetch, signal);
   const visitor: Visitor = {
     fetch: ctx.fetch,

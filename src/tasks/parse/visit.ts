@@ -133,7 +133,7 @@ async function read(response: Response, url: string, startedAt: number, signal: 
     const elapsedMs = elapsed();
     if (truncated) return failed(`it is too large: more than ${MAX_PAGE_BYTES} bytes`, false);
     if (contentType === null && !looksLikeMarkup(bytes)) return page(EMPTY_PAGE, bytes.byteLength, elapsedMs);
-    return page(parsePage(decodeText(bytes, contentType).text, url), bytes.byteLength, elapsedMs);
+    return page(parsePage(decodeText(bytes, contentType).text, url, isXhtml(contentType)), bytes.byteLength, elapsedMs);
   } catch (cause) {
     signal.throwIfAborted();
     // Caught here and not by the caller, for the status did come.
@@ -142,8 +142,11 @@ async function read(response: Response, url: string, startedAt: number, signal: 
 }
 
 function isHtml(contentType: string): boolean {
-  const type = contentType.split(";", 1)[0]?.trim().toLowerCase();
-  return type === "text/html" || type === "application/xhtml+xml";
+  return /^\s*text\/html\s*(;|$)/i.test(contentType) || isXhtml(contentType);
+}
+
+function isXhtml(contentType: string | null): boolean {
+  return /^\s*application\/xhtml\+xml\s*(;|$)/i.test(contentType ?? "");
 }
 
 /** For answers that do not say what they are. */

@@ -1,0 +1,25 @@
+import { Database } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { asStartupError } from "./database.ts";
+import { migrationStatus } from "./migrate.ts";
+
+/**
+ * Looks at a database file as it is: opening it for use would turn on its WAL mode, which changes a stranger's file.
+ * No file, or an empty one, is fine.
+ *
+ * @throws StartupError `database_corrupt`, `database_foreign`, `database_newer`, `database_unreadable`
+ */
+export function refuseUnfit(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (stat.isFile() && stat.size === 0)) return;
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readwrite: true, create: false, strict: true });
+    db.run("PRAGMA busy_timeout = 5000");
+    migrationStatus(db);
+  } catch (cause) {
+    throw asStartupError(path, cause);
+  } finally {
+    db?.close();
+  }
+}

@@ -1,0 +1,223 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { dispatch, type Priority, type Task } from "../../src/domain/task.ts";
+import type { Job } from "../../src/ports/broker.ts";
+import type { Lane } from "../../src/ports/tasks.ts";
+import { Window, type WindowLimits } from "../../src/services/window.ts";
+import { ADMIN, ANNA, BEN, type Core, done, openCore } from "../support/core.ts";
+
+const LIMITS: WindowLimits = { lane: 4, total: 10, bytes: 10_000 };
+const lane = (owner: number, name = "job", priority: Priority = "normal"): Lane => ({ queue: "default", name, priority, owner });
+
+let made = 0;
+function queued(owner: number, of: Partial<Task> = {}): Task {
+  made += 1;
+  const spec = { ...lane(owner), id: `task-${made}`, status: "queued" as const, attempt: 1, maxAttempts: 1, fence: 0, dispatched: false, deaths: 0 };
+  const rest = { cancelRequested: false, progress: null, message: null, error: null, createdAt: 0, runAt: 0, startedAt: null, finishedAt: null };
+  return { ...spec, ...rest, ...of };
+}
+
+/** A task comes in as the service does it: inside if there is room, else outside. */
+function enter(window: Window, task: Task): Task {
+  const placed = window.admits(task) ? dispatch(task) : task;
+  window.moved(null, placed);
+  return placed;
+}
+
+describe("the window", () => {
+  test("a lane takes so many, the rest waits outside", () => {
+    const window = new Window(LIMITS);
+    const inside = Array.from({ length: 7 }, () => enter(window, queued(1)).dispatched);
+    expect(inside).toEqual([true, true, true, true, false, false, false]);
+    expect([window.inBroker, window.waiting]).toEqual([4, 3]);
+  });
+
+  test("all lanes together take so many", () => {
+    const window = new Window(LIMITS);
+    const inside = [1, 2, 3, 4].flatMap((owner) => Array.from({ length: 4 }, () => enter(window, queued(owner)).dispatched));
+    expect(inside.filter(Boolean)).toHaveLength(10);
+  });
+
+  test("nobody enters before those of the lane who wait", () => {
+    const window = new Window(LIMITS);
+    const first = Array.from({ length: 5 }, () => enter(window, queued(1)))[0] as Task;
+    window.moved(first, { ...first, status: "in progress" });
+    expect(enter(window, queued(1)).dispatched).toBe(false);
+    expect(enter(window, queued(1, { priority: "high" })).dispatched).toBe(true);
+  });
+
+  test("lanes with room and somebody outside are fed in turn, each up to its room", () => {
+    const window = new Window(LIMITS);
+    for (const owner of [1, 2]) window.add(lane(owner), false, 9);
+    expect(window.nextHungry()).toMatchObject({ lane: lane(1), room: 4 });
+    expect(window.nextHungry()).toMatchObject({ lane: lane(2), room: 4 });
+    expect(window.nextHungry()).toBeUndefined();
+  });
+
+  test("a lane is fed again once half empty, not for each job", () => {
+    const window = new Window(LIMITS);
+    window.add(lane(1), true, 4);
+    window.add(lane(1), false, 9);
+    const held = [1, 2, 3].map(() => queued(1, { dispatched: true, fence: 1 }));
+    window.moved(held[0] as Task, { ...(held[0] as Task), status: "in progress" });
+    expect(window.nextHungry()).toBeUndefined();
+    window.moved(held[1] as Task, { ...(held[1] as Task), status: "in progress" });
+    expect(window.nextHungry()).toMatchObject({ lane: lane(1), room: 2 });
+  });
+
+  test("while it is full nobody is fed, and hungry lanes are remembered", () => {
+    const window = new Window(LIMITS);
+    for (const owner of [2, 3]) window.add(lane(owner), true, 5);
+    window.add(lane(1), false, 1);
+    expect(window.nextHungry()).toBeUndefined();
+    const one = queued(2, { dispatched: true, fence: 1 });
+    window.moved(one, { ...one, status: "in progress" });
+    expect(window.nextHungry()).toMatchObject({ lane: lane(1), room: 1 });
+  });
+
+  test("inputs count by their bytes, and room comes back as their jobs end", () => {
+    const window = new Window(LIMITS);
+    const large = enter(window, queued(1));
+    window.carries(large.id, 10_000);
+    window.carries(large.id, 10_000);
+    expect(window.admits(queued(2))).toBe(false);
+    window.drops(large.id);
+    expect(window.admits(queued(2))).toBe(true);
+  });
+});
+
+describe("the window, whatever happens", () => {
+  const changes = fc.array(fc.record({ owner: fc.integer({ min: 1, max: 4 }), step: fc.nat(3), pick: fc.nat(50) }), { maxLength: 80 });
+
+  /** Random changes to tasks of some lanes; `follow` is told of each. */
+  const play = (window: Window, history: readonly { owner: number; step: number; pick: number }[], follow: (before: Task | null, after: Task) => void): Task[] => {
+    const tasks: Task[] = [];
+    const change = (index: number, after: Task): void => {
+      const before = tasks[index] as Task;
+      tasks[index] = after;
+      follow(before, after);
+    };
+    for (const { owner, step, pick } of history) {
+      const index = tasks.length === 0 ? -1 : pick % tasks.length;
+      const task = tasks[index];
+      if (step === 0 || !task) {
+        const fresh = queued(owner);
+        const placed = window.admits(fresh) ? dispatch(fresh) : fresh;
+        tasks.push(placed);
+        follow(null, placed);
+      } else if (step === 1 && task.status === "queued" && task.dispatched) change(index, { ...task, status: "in progress" });
+      else if (step === 2 && task.status === "in progress") change(index, { ...task, status: "done", dispatched: false });
+      else if (step === 3 && task.status === "queued") change(index, { ...task, status: "cancelled", dispatched: false });
+    }
+    return tasks;
+  };
+
+  test("its counts are those of the tasks, and its limits hold", () => {
+    fc.assert(
+      fc.property(changes, (history) => {
+        const window = new Window(LIMITS);
+        const tasks = play(window, history, (before, after) => {
+          window.moved(before, after);
+          expect(window.inBroker).toBeLessThanOrEqual(LIMITS.total);
+        });
+        const waiting = tasks.filter(({ status }) => status === "queued");
+        expect(window.inBroker).toBe(waiting.filter(({ dispatched }) => dispatched).length);
+        expect(window.waiting).toBe(waiting.filter(({ dispatched }) => !dispatched).length);
+      }),
+    );
+  });
+
+  test("a rollback puts everything back: changes taken back in reverse leave no trace", () => {
+    fc.assert(
+      fc.property(changes, changes, (kept, undone) => {
+        const window = new Window(LIMITS);
+        play(window, kept, (before, after) => window.moved(before, after));
+        const before = [window.inBroker, window.waiting, ...[1, 2, 3, 4].map((owner) => window.admits(queued(owner)))];
+        const journal: [Task | null, Task][] = [];
+        play(window, undone, (from, to) => {
+          window.moved(from, to);
+          journal.push([from, to]);
+        });
+        for (const [from, to] of journal.reverse()) window.moved(to, from);
+        expect([window.inBroker, window.waiting, ...[1, 2, 3, 4].map((owner) => window.admits(queued(owner)))]).toEqual(before);
+      }),
+    );
+  });
+});
+
+describe("feeding", () => {
+  test("invariant 8: a backlog far larger than the window runs through it in order, and the broker never holds more", async () => {
+    await using core = await openCore({ window: { lane: 5, total: 12, bytes: 1_000_000 } });
+    const owners = [ANNA, BEN, ADMIN];
+    const sent = await Promise.all(owners.map((who) => core.tasks.submitBatch(who, "job", Array.from({ length: 40 }, () => ({})))));
+    const got: Job[] = [];
+    while (got.length < 120) {
+      expect(core.window.inBroker).toBeLessThanOrEqual(12);
+      const jobs = await core.claim(3);
+      if (jobs.length === 0) await work(core);
+      got.push(...jobs);
+      for (const job of jobs) await core.settle(done(job));
+    }
+    expect([core.window.inBroker, core.window.waiting, core.quotas.total]).toEqual([0, 0, 0]);
+    for (const [i, who] of owners.entries()) {
+      expect(got.filter(({ owner }) => owner === who.id).map(({ id }) => id)).toEqual((sent[i] ?? []).map(({ id }) => id));
+    }
+  });
+
+  test("invariant 9: a newcomer is served within about a turn, though others fill the window", async () => {
+    await using core = await openCore({ window: { lane: 5, total: 10, bytes: 1_000_000 } });
+    await core.tasks.submitBatch(ANNA, "job", Array.from({ length: 50 }, () => ({})));
+    await core.tasks.submitBatch(BEN, "job", Array.from({ length: 50 }, () => ({})));
+    const late = await core.tasks.submit(ADMIN, "job", {});
+    for (let turns = 1; ; turns += 1) {
+      const [job] = await core.claim(1);
+      if (!job) await work(core);
+      else await core.settle(done(job));
+      if (job?.id === late.id) break;
+      expect(turns).toBeLessThan(12);
+    }
+  });
+
+  test("large inputs enter by their bytes, and a large backlog is not read into memory at once", async () => {
+    await using core = await openCore({ window: { lane: 1_000, total: 1_000, bytes: 100_000 } });
+    await core.tasks.submitBatch(ANNA, "job", Array.from({ length: 30 }, () => ({ text: "x".repeat(20_000) })));
+    expect(core.window.inBroker).toBeLessThanOrEqual(6);
+    let ran = 0;
+    while (ran < 30) {
+      expect(core.window.inBroker).toBeLessThanOrEqual(12);
+      const jobs = await core.claim(1);
+      if (jobs.length === 0) await work(core);
+      for (const job of jobs) await core.settle(done(job));
+      ran += jobs.length;
+    }
+  });
+
+  test("a feed that fails is tried again", async () => {
+    await using core = await openCore({ window: { lane: 2, total: 10, bytes: 1_000_000 } });
+    const waiting = core.store.waiting.bind(core.store);
+    let failures = 2;
+    core.store.waiting = (...args) => {
+      if (failures > 0) {
+        failures -= 1;
+        throw new Error("no disk");
+      }
+      return waiting(...args);
+    };
+    const sent = await core.tasks.submitBatch(ANNA, "job", [{}, {}, {}]);
+    const got = [...(await core.claim(2))];
+    for (const job of got) await core.settle(done(job));
+    const fed = Promise.withResolvers<void>();
+    core.hub.onWork(fed.resolve);
+    if (core.window.waiting > 0) await fed.promise;
+    got.push(...(await core.claim(9)));
+    expect(got.map(({ id }) => id)).toEqual(sent.map(({ id }) => id));
+    expect(core.lines.some(({ level }) => level === "error")).toBe(true);
+  });
+});
+
+/** Resolves when there may be something to claim. */
+const work = (core: Core): Promise<void> => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const unsubscribe = core.hub.onWork(resolve);
+  return promise.finally(unsubscribe);
+};

@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TaskPolicy } from "../../src/domain/definition.ts";
+import { isTerminal, type Status } from "../../src/domain/task.ts";
+import { EmbeddedBroker } from "../../src/drivers/embedded/broker.ts";
+import { openDatabase } from "../../src/drivers/sqlite/database.ts";
+import { migrateUp } from "../../src/drivers/sqlite/migrate.ts";
+import { SqliteTasks } from "../../src/drivers/sqlite/tasks.ts";
+import { SqliteUnitOfWork } from "../../src/drivers/sqlite/unit-of-work.ts";
+import type { Job, JobRef, Outcome } from "../../src/ports/broker.ts";
+import type { Clock, Random } from "../../src/ports/runtime.ts";
+import type { StoredTask } from "../../src/ports/tasks.ts";
+import { DefinitionRegistry } from "../../src/services/definitions.ts";
+import { Dispatcher } from "../../src/services/dispatcher.ts";
+import { Quotas } from "../../src/services/quotas.ts";
+import { Reconciler } from "../../src/services/reconciler.ts";
+import { Recorder } from "../../src/services/recorder.ts";
+import { Scheduler } from "../../src/services/scheduler.ts";
+import { type Caller, Tasks } from "../../src/services/tasks.ts";
+import { Window, type WindowLimits } from "../../src/services/window.ts";
+import { CountingRandom, ManualClock, recordingLog } from "./manual-runtime.ts";
+
+/** The accounts of every test database. */
+export const ANNA: Caller = { n: 1, id: "anna", admin: false };
+export const BEN: Caller = { n: 2, id: "ben", admin: false };
+export const ADMIN: Caller = { n: 3, id: "admin", admin: true };
+
+/** A task definition of a test's own. */
+export function policy(name: string, of: Partial<TaskPolicy> = {}): TaskPolicy {
+  const input = { type: "object", properties: { x: { type: "integer" }, text: { type: "string" } }, additionalProperties: false };
+  return { name, description: "", queue: "default", input, timeoutMs: 60_000, retry: { maxAttempts: 3, backoffMs: 1_000, maxBackoffMs: 60_000 }, ...of };
+}
+
+export interface CoreOptions {
+  /** A database file, of `snapshot` for example; default: a new one. */
+  readonly file?: string;
+  readonly policies?: readonly TaskPolicy[];
+  readonly window?: WindowLimits;
+  readonly quotas?: { total: number; perOwner: number };
+  /** Default: a ManualClock. */
+  readonly clock?: Clock;
+  /** Hand on an earlier core's, or ids repeat. */
+  readonly random?: Random;
+  /** Leave the recorder and the reconciler unstarted. */
+  readonly idle?: boolean;
+}
+
+export interface Notice {
+  readonly kind: "transition" | "progress";
+  readonly task: StoredTask;
+  readonly result: string | null;
+}
+
+/** What users would be told, in order; tests wait on it. */
+export class Notices {
+  readonly all: Notice[] = [];
+  #waiting: (() => void)[] = [];
+
+  transition(task: StoredTask, result: string | null): void {
+    this.#add({ kind: "transition", task, result });
+  }
+
+  progress(task: StoredTask): void {
+    this.#add({ kind: "progress", task, result: null });
+  }
+
+  /** Resolves once `done` holds; looked at with each notice. */
+  async until(done: () => boolean): Promise<void> {
+    while (!done()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The stored transitions of one task, by status. */
+  statuses(id: string): Status[] {
+    return this.all.filter(({ kind, task }) => kind === "transition" && task.id === id).map(({ task }) => task.status);
+  }
+
+  /** Resolves with the task once it has been told to be in this status for the `count`th time. */
+  async status(id: string, status: Status, count = 1): Promise<StoredTask> {
+    await this.until(() => this.statuses(id).filter((each) => each === status).length >= count);
+    return this.all.findLast(({ task }) => task.id === id && task.status === status)?.task as StoredTask;
+  }
+
+  /** Resolves with the task once it has ended. */
+  async ended(id: string): Promise<StoredTask> {
+    const end = () => this.all.find(({ task }) => task.id === id && isTerminal(task.status))?.task;
+    await this.until(() => end() !== undefined);
+    return end() as StoredTask;
+  }
+
+  #add(notice: Notice): void {
+    this.all.push(notice);
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** The service as compose.ts wires it, with the embedded broker and a real file, but no workers and no HTTP. */
+export async function openCore(options: CoreOptions = {}) {
+  const directory = mkdtempSync(join(tmpdir(), "artel-core-"));
+  const file = options.file ?? join(directory, "artel.db");
+  if (options.file === undefined) await Bun.write(file, emptyDatabase());
+  const database = openDatabase(file);
+  const { db } = database;
+  const clock = options.clock ?? new ManualClock();
+  const random = options.random ?? new CountingRandom();
+  const { log, lines } = recordingLog();
+  const store = new SqliteTasks(db, () => random.uuid());
+  const work = new SqliteUnitOfWork(db, () => store.forget());
+  const hub = new EmbeddedBroker({ clock, epoch: random.uuid() });
+  const window = new Window(options.window);
+  const quotas = new Quotas(store, options.quotas ?? { total: 1_000_000, perOwner: 1_000_000 });
+  const notifier = new Notices();
+  quotas.load();
+  const dispatcher = new Dispatcher({ hub, store, work, window, counters: [quotas], log });
+  const scheduler: Scheduler = new Scheduler({ store, work, dispatcher, notifier, clock, log });
+  const recorder = new Recorder({ hub, store, work, dispatcher, notifier, log, onPutOff: (at) => scheduler.expect(at) });
+  const reconciler = new Reconciler({ hub, store, work, dispatcher, recorder, notifier, clock, log });
+  const definitions = new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
+  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, clock, random });
+  dispatcher.load();
+  if (!options.idle) {
+    recorder.start();
+    await reconciler.start();
+  }
+  const parts = { db, clock, random, log, lines, store, work, hub, window, quotas, dispatcher, scheduler, recorder, reconciler, definitions, tasks };
+  return {
+    ...parts,
+    notices: notifier,
+    /** A file as a crash at this moment would leave it: what is committed, and nothing else. */
+    snapshot(): string {
+      const file = join(directory, `crash-${random.uuid()}.db`);
+      db.run(`VACUUM INTO '${file}'`);
+      return file;
+    },
+    /** As a worker claims: answers once the recorder has stored that they started. */
+    claim: (max = 1, worker = "w", alone = false): Promise<readonly Job[]> =>
+      hub.claim({ worker, max, alone, tasks: definitions.all().map(({ name }) => name) }),
+    /** Ends a job as its worker does, and waits until that is recorded. */
+    async settle(outcome: Outcome, worker = "w"): Promise<void> {
+      await hub.settle(worker, [outcome]);
+      await recorder.drained();
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await reconciler.stop();
+      await scheduler.stop();
+      await recorder.stop();
+      await hub.stop();
+      database.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Core = Awaited<ReturnType<typeof openCore>>;
+
+/** The clock of a core that was opened without one. */
+export const manual = (core: Core): ManualClock => core.clock as ManualClock;
+
+export const done = (ref: JobRef, result = "null"): Outcome => ({ kind: "done", id: ref.id, fence: ref.fence, at: 1, result });
+export const failed = (ref: JobRef, retryInMs: number | null): Outcome => ({
+  kind: "failed",
+  id: ref.id,
+  fence: ref.fence,
+  at: 1,
+  error: { code: "error", message: "it broke" },
+  retryInMs,
+});
+export const released = (ref: JobRef): Outcome => ({ kind: "released", id: ref.id, fence: ref.fence, at: 1 });
+export const suspected = (ref: JobRef): Outcome => ({ kind: "suspected", id: ref.id, fence: ref.fence, at: 1 });
+
+let empty: Uint8Array | undefined;
+
+/** A migrated database with the three accounts, as bytes: migrating once a process is enough. */
+function emptyDatabase(): Uint8Array {
+  if (empty) return empty;
+  const { db, close } = openDatabase(":memory:");
+  migrateUp(db);
+  const insert = db.query("INSERT INTO accounts (n, id, email, password_hash, role, created_at) VALUES (?, ?, ?, 'x', ?, 0)");
+  for (const { n, id, admin } of [ANNA, BEN, ADMIN]) insert.run(n, id, `${id}@example.org`, admin ? "admin" : "user");
+  empty = db.serialize();
+  close();
+  return empty;
+}

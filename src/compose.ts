@@ -11,8 +11,8 @@ import { EmbeddedBroker } from "./drivers/embedded/broker.ts";
 import { jwtSigner } from "./drivers/jwt.ts";
 import { givenSecret, loadSecret } from "./drivers/secret.ts";
 import { sqliteAccounts } from "./drivers/sqlite/accounts.ts";
-import { Checkpoints } from "./drivers/sqlite/checkpoints.ts";
 import { ChangeWatch } from "./drivers/sqlite/change-watch.ts";
+import { Checkpoints } from "./drivers/sqlite/checkpoints.ts";
 import { asStartupError, type Durability, openDatabase } from "./drivers/sqlite/database.ts";
 import { refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
@@ -27,7 +27,7 @@ import { originCheck } from "./http/origins.ts";
 import { Topics } from "./http/topics.ts";
 import type { Log } from "./ports/runtime.ts";
 import { Accounts } from "./services/accounts.ts";
-import { checkSchema, DefinitionRegistry } from "./services/definitions.ts";
+import { DefinitionRegistry } from "./services/definitions.ts";
 import { Dispatcher } from "./services/dispatcher.ts";
 import { Limits } from "./services/limits.ts";
 import { Quotas } from "./services/quotas.ts";
@@ -42,7 +42,7 @@ import { builtinPolicies } from "./tasks/builtin.ts";
 import { processes, threads } from "./workers/hands.ts";
 import type { Source } from "./workers/messages.ts";
 import { Supervisor } from "./workers/supervisor.ts";
-import { listTaskFiles, type LoadedFiles, loadTaskFiles } from "./workers/task-files.ts";
+import { type LoadedFiles, listTaskFiles, loadTaskFiles } from "./workers/task-files.ts";
 
 /** Files that a Worker starts; scripts/build.ts puts them into the executable. */
 const THREAD_ENTRY = new URL("./workers/thread.ts", import.meta.url);
@@ -77,13 +77,11 @@ export interface RunningServer {
 }
 
 /** Loads the files of a tasks folder; throws StartupError `tasks_unreadable`. */
-export function loadTasks(directory: string): Promise<LoadedFiles> {
-  return loadTaskFiles(
-    LOADER_ENTRY,
-    listTaskFiles(directory),
-    builtinPolicies.map(({ name }) => name),
-    checkSchema,
-  );
+export async function loadTasks(directory: string): Promise<LoadedFiles> {
+  const files = listTaskFiles(directory);
+  const { checkSchema } = await import("./services/schema-check.ts");
+  const taken = builtinPolicies.map(({ name }) => name);
+  return await loadTaskFiles(LOADER_ENTRY, files, taken, ({ input }) => checkSchema(input));
 }
 
 /**
@@ -133,7 +131,9 @@ async function listen(app: App, { host, port }: ServerSettings): Promise<Server<
   try {
     // reusePort would let a second server share the port unseen.
     return await new Promise((resolve) =>
-      app.listen({ hostname: host, port, reusePort: false, idleTimeout: 60 }, (server) => resolve(server as unknown as Server<unknown>)),
+      app.listen({ hostname: host, port, reusePort: false, idleTimeout: 60 }, (server) =>
+        resolve(server as unknown as Server<unknown>),
+      ),
     );
   } catch (cause) {
     throw await cannotListen(host, port, cause);
@@ -156,13 +156,23 @@ async function cannotListen(host: string, port: number, cause: unknown): Promise
     return new StartupError("cannot_listen", `${host} is no address of this machine: choose another --host`, { cause });
   }
   if ((cause as { code?: string }).code === "EADDRINUSE") {
-    return new StartupError("port_in_use", `${host}:${port} is in use: stop what listens there or choose another --port`, { cause });
+    return new StartupError("port_in_use", `${host}:${port} is in use: stop what listens there or choose another --port`, {
+      cause,
+    });
   }
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StartupError("cannot_listen", `cannot listen on ${host}:${port} (${why}): choose another --host or --port`, { cause });
+  return new StartupError("cannot_listen", `cannot listen on ${host}:${port} (${why}): choose another --host or --port`, {
+    cause,
+  });
 }
 
-async function assemble(settings: ServerSettings, log: Log, database: ReturnType<typeof openDatabase>, secret: string, files: LoadedFiles) {
+async function assemble(
+  settings: ServerSettings,
+  log: Log,
+  database: ReturnType<typeof openDatabase>,
+  secret: string,
+  files: LoadedFiles,
+) {
   const clock = systemClock;
   const random = systemRandom;
   const { db, orm } = database;
@@ -177,10 +187,30 @@ async function assemble(settings: ServerSettings, log: Log, database: ReturnType
   const topics = new Topics();
   const dispatcher = new Dispatcher({ hub: broker, store, work, window, counters: [quotas, counts], log });
   const scheduler = new Scheduler({ store, work, dispatcher, notifier: topics, clock, log });
-  const recorder = new Recorder({ hub: broker, store, work, dispatcher, notifier: topics, log, onPutOff: (runAt) => scheduler.expect(runAt) });
+  const recorder = new Recorder({
+    hub: broker,
+    store,
+    work,
+    dispatcher,
+    notifier: topics,
+    log,
+    onPutOff: (runAt) => scheduler.expect(runAt),
+  });
   const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, clock, log });
   const definitions = new DefinitionRegistry(sources.map(({ policy }) => policy));
-  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier: topics, hub: broker, quotas, clock, random });
+  const tasks = new Tasks({
+    store,
+    work,
+    definitions,
+    dispatcher,
+    recorder,
+    scheduler,
+    notifier: topics,
+    hub: broker,
+    quotas,
+    clock,
+    random,
+  });
   const accounts = new Accounts({
     store: sqliteAccounts(orm),
     passwords: new Argon2Passwords(),
@@ -202,7 +232,14 @@ async function assemble(settings: ServerSettings, log: Log, database: ReturnType
     random,
     log,
   });
-  const retention = new Retention({ store, work, clock, retentionMs: settings.retentionMs, purgeSessions: (limit) => accounts.purge(limit), log });
+  const retention = new Retention({
+    store,
+    work,
+    clock,
+    retentionMs: settings.retentionMs,
+    purgeSessions: (limit) => accounts.purge(limit),
+    log,
+  });
   const watch = new ChangeWatch(db, () => accounts.refreshFromStore());
   const checkpoints = new Checkpoints(db, () => work.commits);
   const originAllowed = originCheck(settings.origins);
@@ -268,7 +305,6 @@ async function assemble(settings: ServerSettings, log: Log, database: ReturnType
 function taskFilesCheck(files: LoadedFiles): { ok: boolean; detail?: string } {
   return files.broken.length === 0 ? { ok: true } : { ok: true, detail: files.broken.map(({ reason }) => reason).join("; ") };
 }
-
 
 /** The OpenAPI document of a server with the built-in tasks, without starting one. */
 export async function openapiDocument(version: string): Promise<unknown> {

@@ -104,7 +104,7 @@ export function readCall(
   if (given.positionals.length > words)
     throw new UsageError(`artel ${command} takes no "${given.positionals[words]}"; see artel help ${command}`);
   const values = new Map<string, string | undefined>();
-  for (const flag of flags) values.set(flag.name, check(flag, valueOf(flag, given.values, environment)));
+  for (const flag of flags) values.set(flag.name, check(flag, findValue(flag, given.values, environment)));
   const text = (key: FlagKey): string | undefined => values.get(FLAGS[key].name);
   const need = (key: FlagKey): string => text(key) ?? "";
   return {
@@ -144,7 +144,7 @@ interface Value {
 /** The variable that stands in for a flag. */
 export const variableOf = (flag: Flag): string => `ARTEL_${flag.name.toUpperCase().replaceAll("-", "_")}`;
 
-function valueOf(flag: Flag, given: Readonly<Record<string, unknown>>, environment: Environment): Value {
+function findValue(flag: Flag, given: Readonly<Record<string, unknown>>, environment: Environment): Value {
   const flagged = given[flag.name];
   if (flagged !== undefined) return { text: String(flagged), from: `--${flag.name}` };
   for (const variable of [variableOf(flag), ...(flag.variables ?? [])]) {

@@ -53,13 +53,21 @@ async function run([name = "help", ...args]: readonly string[]): Promise<number>
 
 /** One line says what is wrong; 2: the call was wrong, 1: it failed. */
 function failed(error: unknown): number {
-  io.error(`artel: ${oneLine(error instanceof Error ? error.message || error.name : String(error))}`);
-  const expected = error instanceof UsageError || error instanceof ArtelError;
-  // What nobody thought of needs its stack, but not in front of everybody.
-  if (!expected && io.environment["ARTEL_LOG_LEVEL"] === "debug" && error instanceof Error) io.error(error.stack ?? "");
+  io.error(`artel: ${oneLine(explain(error))}`);
   return error instanceof UsageError ? 2 : 1;
+}
+
+/** What nobody thought of comes with its place, for whoever is to mend it. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const message = error.message || error.name;
+  if (error instanceof UsageError || error instanceof ArtelError) return message;
+  const place = error.stack?.split("\n").find((line) => line.trim().startsWith("at "));
+  return `unexpected ${error.name}: ${message}${place ?? ""}`;
 }
 
 const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ");
 
+process.on("uncaughtException", (error) => exit(failed(error)));
+process.on("unhandledRejection", (error) => exit(failed(error)));
 exit(await run(process.argv.slice(2)).catch(failed));

@@ -12,7 +12,10 @@ export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
   const ms = match ? Math.round(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]) : Number.NaN;
   if (!Number.isSafeInteger(ms)) {
-    throw new InvalidInput("invalid_duration", `"${text}" is no duration: write a number and a unit, such as 500ms, 30s, 5m, 2h or 7d`);
+    throw new InvalidInput(
+      "invalid_duration",
+      `"${text}" is no duration: write a number and a unit, such as 500ms, 30s, 5m, 2h or 7d`,
+    );
   }
   return ms;
 }

@@ -54,7 +54,8 @@ export const POISON_DEATHS = 3;
 export const isTerminal = (status: Status): boolean => status === "done" || status === "failed" || status === "cancelled";
 
 /** Whether an outcome of dispatch `fence` still decides this task. */
-export const accepts = (task: Task, fence: number): boolean => !isTerminal(task.status) && task.dispatched && task.fence === fence;
+export const accepts = (task: Task, fence: number): boolean =>
+  !isTerminal(task.status) && task.dispatched && task.fence === fence;
 
 export interface NewTask {
   readonly id: string;

@@ -1,21 +1,31 @@
-import pino from "pino";
+import type { LogLevel } from "../domain/definition.ts";
 import type { Log } from "../ports/runtime.ts";
 
-/** JSON lines on stderr, one object a line, times in RFC 3339. */
-export function stderrLog(level: string): Log {
-  const logger = pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      messageKey: "message",
-    },
-    pino.destination({ fd: 2, sync: true }),
-  );
-  const write =
-    (at: keyof Log) =>
-    (message: string, fields?: Record<string, unknown>): void =>
-      logger[at](fields ?? {}, message);
-  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+
+/**
+ * JSON lines on stderr, one object a line, times in RFC 3339. A logging library took a fifth of the time that the
+ * server needs to start, for what is these few lines.
+ *
+ * @param threshold the least level that is written
+ */
+export function stderrLog(threshold: string): Log {
+  const least = LEVELS.findIndex((level) => level === threshold);
+  const at = (level: LogLevel): Log[LogLevel] => {
+    if (LEVELS.indexOf(level) < least) return () => {};
+    return (message, fields) => {
+      // Bun's console writes at once and without loading a stream.
+      console.error(lineOf({ level, time: new Date().toISOString(), ...fields, message }));
+    };
+  };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A field that cannot be written must not cost the line. */
+function lineOf(record: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(record);
+  } catch {
+    return JSON.stringify(Object.fromEntries(Object.entries(record).map(([key, value]) => [key, String(value)])));
+  }
 }

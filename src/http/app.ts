@@ -59,22 +59,31 @@ export async function createApp(deps: AppDeps) {
   }
   if (deps.logRequests) {
     app.onAfterResponse(({ request, path, set, responseValue }) =>
-      log.debug("request", { request_id: ids.of(request), method: request.method, path, status: statusOf(responseValue, set.status) }),
+      log.debug("request", {
+        request_id: ids.of(request),
+        method: request.method,
+        path,
+        status: statusOf(responseValue, set.status),
+      }),
     );
   }
   app.onError(problemHandler({ log, requestId: ids.of, methodsAt: (path) => methodsAt(app, path) }));
-  return app.use(apiRoutes(deps)).use(docsRoutes({ version: deps.version, describe: () => apiRoutes(deps), definitions: () => deps.tasks.definitions() }));
+  return app
+    .use(apiRoutes(deps))
+    .use(docsRoutes({ version: deps.version, describe: () => apiRoutes(deps), definitions: () => deps.tasks.definitions() }));
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
 /** Preflights are answered everywhere, so OPTIONS makes no address exist; with and without a slash at the end it is the same. */
 function methodsAt(app: Parameters<typeof methodsOf>[0], path: string): string[] {
-  return methodsOf(app)(path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path).filter((method) => method !== "OPTIONS");
+  return methodsOf(app)(path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path).filter(
+    (method) => method !== "OPTIONS",
+  );
 }
 
-/** A handler that answered with nothing has upgraded the connection. */
-function statusOf(answer: unknown, set: number | string | undefined): number | string {
+/** A handler that answered with nothing, and set no status, has upgraded the connection. */
+function statusOf(answer: unknown, set: number | string = 200): number | string {
   if (answer instanceof Response) return answer.status;
-  return set ?? (answer === undefined ? 101 : 200);
+  return answer === undefined && set === 200 ? 101 : set;
 }

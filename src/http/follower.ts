@@ -4,8 +4,11 @@ import { NOTICE_RESULT_BYTES, noticeJson } from "./views.ts";
 
 /** More changed tasks than this are not caught up one by one: the client loads its lists anew. */
 const CATCH_UP_MAX = 10_000;
-/** Rows of one page of catching up. */
-const PAGE_ROWS = 200;
+/** Rows of one page of catching up: at first, and at most; after a reader had enough of one, fewer. */
+const FIRST_ROWS = 32;
+const PAGE_ROWS = 1_000;
+/** Single tasks that one socket may follow. */
+const TASKS_MAX = 1_000;
 /** A reader that has this much before it is waited for, in bytes: well below what cuts a socket off. */
 const UNREAD_BYTES = 256 * 1024;
 
@@ -21,16 +24,21 @@ export interface Reader {
 type Store = Pick<TaskStore, "changed" | "countChanged" | "currentSeq" | "purgedSeq" | "epoch" | "get">;
 
 /** A topic as clients name it: their own tasks, one task, or everybody's. */
-export type Topic = { readonly kind: "me" } | { readonly kind: "task"; readonly id: string; readonly ownerId: string } | { readonly kind: "tasks" };
+export type Topic =
+  | { readonly kind: "me" }
+  | { readonly kind: "task"; readonly id: string; readonly ownerId: string }
+  | { readonly kind: "tasks" };
 
 interface Owner {
   readonly n: number;
   readonly id: string;
 }
 
-/** Rows still to be sent before live notices go on: of one topic first, then of all that is followed. */
+/** Rows of one topic that are still to be sent, before those of all that is followed and then the live notices. */
 interface CatchUp {
-  readonly only: Topic | undefined;
+  readonly topic: Topic;
+  /** What the client has seen. */
+  from: number;
   at: number;
   readonly upTo: number;
 }
@@ -52,6 +60,9 @@ export class Follower {
   /** Where live notices stopped, while they are held back. */
   #heldAt: number | undefined;
   #catchUps: CatchUp[] = [];
+  /** How many times the client is to be told that it has caught up: once for each time that it asked. */
+  #owed = 0;
+  #pageRows = FIRST_ROWS;
   #paging = false;
   #closed = false;
 
@@ -64,12 +75,11 @@ export class Follower {
 
   /** Begins with the owner's tasks; from `since` on where the client says what it has seen. */
   open(since: number | undefined, epoch: string | undefined): void {
-    if (since === undefined) this.#goLive();
-    else if (!this.#canCatchUp({ kind: "me" }, since, epoch)) this.#reset();
-    else {
-      this.#heldAt = since;
-      this.#page();
-    }
+    this.follow({ kind: "me" }, since, epoch);
+  }
+
+  hasRoomFor(topic: Topic): boolean {
+    return topic.kind !== "task" || this.#tasks.size < TASKS_MAX || this.#tasks.has(topic.id);
   }
 
   follow(topic: Topic, since?: number, epoch?: string): void {
@@ -78,8 +88,7 @@ export class Follower {
     else this.#tasks.set(topic.id, topic.ownerId);
     if (since === undefined) return this.#refresh();
     if (!this.#canCatchUp(topic, since, epoch)) return this.#reset();
-    this.#hold();
-    this.#catchUps.push({ only: topic, at: since, upTo: this.#heldAt ?? since });
+    this.#catchUp(topic, since);
     this.#page();
   }
 
@@ -87,6 +96,7 @@ export class Follower {
     if (topic.kind === "me") this.#me = false;
     else if (topic.kind === "tasks") this.#all = false;
     else this.#tasks.delete(topic.id);
+    this.#catchUps = this.#catchUps.filter((catchUp) => !isSame(catchUp.topic, topic));
     this.#refresh();
   }
 
@@ -104,6 +114,15 @@ export class Follower {
   #reset(): void {
     this.#reader.send('{"type":"reset"}');
     this.#refresh();
+  }
+
+  /** Asked again while it is still under way, it goes on: what was asked for is told once. */
+  #catchUp(topic: Topic, since: number): void {
+    this.#hold();
+    this.#owed += 1;
+    const pending = this.#catchUps.find((catchUp) => isSame(catchUp.topic, topic));
+    if (!pending) this.#catchUps.push({ topic, from: since, at: since, upTo: this.#heldAt ?? since });
+    else if (since < pending.from) pending.from = pending.at = since;
   }
 
   #canCatchUp(topic: Topic, since: number, epoch: string | undefined): boolean {
@@ -172,24 +191,40 @@ export class Follower {
   #sendPage(): boolean {
     const catchUp = this.#catchUps[0];
     const now = this.#store.currentSeq();
-    const after = catchUp ? catchUp.at : (this.#heldAt ?? now);
-    const rows = this.#rows(catchUp?.only, after, catchUp ? catchUp.upTo : now);
-    for (const row of rows) this.#reader.send(noticeJson(row, row.result, row.truncated, lastChangeAt(row)));
-    const last = rows.at(-1)?.seq;
-    if (catchUp && last !== undefined && rows.length === PAGE_ROWS) catchUp.at = last;
-    else if (catchUp) this.#catchUps.shift();
-    else if (last !== undefined) this.#heldAt = last;
-    return !catchUp && rows.length < PAGE_ROWS;
+    const limit = this.#pageRows;
+    const rows = this.#rows(catchUp?.topic, catchUp ? catchUp.at : (this.#heldAt ?? now), catchUp ? catchUp.upTo : now, limit);
+    const sent = this.#sendRows(rows);
+    this.#pageRows = sent < rows.length ? sent : Math.min(PAGE_ROWS, limit * 2);
+    const last = rows[sent - 1]?.seq;
+    const atEnd = sent === rows.length && sent < limit;
+    if (catchUp) {
+      catchUp.at = last ?? catchUp.at;
+      if (atEnd) this.#catchUps.shift();
+    } else {
+      this.#heldAt = last ?? this.#heldAt;
+    }
+    return !catchUp && atEnd;
   }
 
-  #rows(only: Topic | undefined, after: number, upTo: number): readonly ChangedTask[] {
+  /** As many as the reader can have before it, but one at least. @returns how many */
+  #sendRows(rows: readonly ChangedTask[]): number {
+    let sent = 0;
+    for (const row of rows) {
+      if (sent > 0 && this.#reader.unread() > UNREAD_BYTES) break;
+      this.#reader.send(noticeJson(row, row.result, row.truncated, lastChangeAt(row)));
+      sent += 1;
+    }
+    return sent;
+  }
+
+  #rows(only: Topic | undefined, after: number, upTo: number, limit: number): readonly ChangedTask[] {
     const all = only ? only.kind === "tasks" : this.#all;
-    if (all) return this.#store.changed({ after, upTo }, PAGE_ROWS, NOTICE_RESULT_BYTES);
+    if (all) return this.#store.changed({ after, upTo }, limit, NOTICE_RESULT_BYTES);
     const me = only ? only.kind === "me" : this.#me;
-    const mine = me ? this.#store.changed({ after, upTo, owner: this.#owner.n }, PAGE_ROWS, NOTICE_RESULT_BYTES) : [];
-    const ids = only?.kind === "task" ? [only.id] : only ? [] : [...this.#tasks].filter(([, ownerId]) => !me || ownerId !== this.#owner.id).map(([id]) => id);
-    const single = ids.flatMap((id) => this.#row(id, after, upTo));
-    return single.length === 0 ? mine : [...mine, ...single].sort((a, b) => a.seq - b.seq).slice(0, PAGE_ROWS);
+    const mine = me ? this.#store.changed({ after, upTo, owner: this.#owner.n }, limit, NOTICE_RESULT_BYTES) : [];
+    const others = only ? [] : [...this.#tasks].filter(([, ownerId]) => !me || ownerId !== this.#owner.id).map(([id]) => id);
+    const single = (only?.kind === "task" ? [only.id] : others).flatMap((id) => this.#row(id, after, upTo));
+    return single.length === 0 ? mine : [...mine, ...single].sort((a, b) => a.seq - b.seq).slice(0, limit);
   }
 
   #row(id: string, after: number, upTo: number): readonly ChangedTask[] {
@@ -199,7 +234,7 @@ export class Follower {
 
   #caughtUp(): void {
     // In one turn: the rows are at their end, so what is stored from here on comes live.
-    this.#reader.send(`{"type":"caught_up","seq":${this.#store.currentSeq()}}`);
+    for (; this.#owed > 0; this.#owed -= 1) this.#reader.send(`{"type":"caught_up","seq":${this.#store.currentSeq()}}`);
     this.#goLive();
   }
 }
@@ -208,3 +243,5 @@ function lastChangeAt(task: StoredTask): number {
   if (task.finishedAt !== null) return task.finishedAt;
   return task.status === "in progress" && task.startedAt !== null ? task.startedAt : task.createdAt;
 }
+
+const isSame = (a: Topic, b: Topic): boolean => a.kind === b.kind && (a.kind !== "task" || b.kind !== "task" || a.id === b.id);

@@ -26,9 +26,19 @@ async function build(sources: MetricSources) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } });
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
   };
-  new Gauge({ name: "artel_info", help: "The version that runs", labelNames: ["version"], registers: [registry] }).set({ version: sources.version }, 1);
+  new Gauge({ name: "artel_info", help: "The version that runs", labelNames: ["version"], registers: [registry] }).set(
+    { version: sources.version },
+    1,
+  );
   new Counter({
     name: "artel_tasks_accepted_total",
     help: "Tasks accepted since the start",

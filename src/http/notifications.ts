@@ -87,9 +87,10 @@ export class Notifications {
       close: () => socket?.closed(),
     };
     const offered = protocols(request).includes(PROTOCOL);
+    // Bun answers with the first protocol that was offered, which may be a token.
+    request.headers.delete("sec-websocket-protocol");
     const headers = offered ? { headers: { "sec-websocket-protocol": PROTOCOL } } : {};
-    if (!server.upgrade(request, { data, ...headers }))
-      throw new HttpError(426, "upgrade_required", "this address speaks WebSocket only", { upgrade: "websocket" });
+    if (!server.upgrade(request, { data, ...headers })) throw upgradeRequired();
   }
 }
 
@@ -138,7 +139,11 @@ export function notificationRoutes(
 function identify(request: Request, url: URL, accounts: Accounts): Identity | Promise<Identity> {
   if (request.headers.has("authorization")) return requireIdentity(request, accounts);
   const ticket = url.searchParams.get("ticket");
-  if (ticket !== null) return accounts.redeemTicket(ticket);
+  if (ticket !== null) {
+    // A ticket is good once: not to be spent on what cannot become a socket.
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") throw upgradeRequired();
+    return accounts.redeemTicket(ticket);
+  }
   const token = protocols(request).find((protocol) => protocol.startsWith(TOKEN_PROTOCOL));
   if (token === undefined)
     throw new Unauthorized(
@@ -147,6 +152,9 @@ function identify(request: Request, url: URL, accounts: Accounts): Identity | Pr
     );
   return accounts.authenticate(token.slice(TOKEN_PROTOCOL.length));
 }
+
+const upgradeRequired = (): HttpError =>
+  new HttpError(426, "upgrade_required", "this address speaks WebSocket only", { upgrade: "websocket" });
 
 function protocols(request: Request): string[] {
   return (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((protocol) => protocol.trim());

@@ -2,7 +2,8 @@
 export type OriginCheck = (request: Request) => boolean;
 
 /** Origins as browsers send them: lower case, no slash at the end. */
-export const normalOrigins = (origins: readonly string[]): string[] => origins.map((origin) => origin.toLowerCase().replace(/\/+$/, ""));
+export const normalOrigins = (origins: readonly string[]): string[] =>
+  origins.map((origin) => origin.toLowerCase().replace(/\/+$/, ""));
 
 /** @param allowed origins beside the server's own, such as `https://app.example.com`; `*` allows every one */
 export function originCheck(allowed: readonly string[]): OriginCheck {

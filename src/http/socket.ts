@@ -24,7 +24,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Parts {
   readonly ws: ServerWebSocket<unknown>;
-  readonly accounts: Pick<Accounts, "authenticate" | "holdSession">;
+  readonly accounts: Pick<Accounts, "authenticate" | "holdSession" | "find">;
   readonly store: Pick<TaskStore, "changed" | "countChanged" | "currentSeq" | "purgedSeq" | "epoch" | "get">;
   readonly topics: Topics;
   readonly clock: Clock;
@@ -71,7 +71,12 @@ export class NoticeSocket {
   }
 
   open(since: number | undefined, epoch: string | undefined): void {
-    this.#send({ type: "ready", user_id: this.#identity.accountId, epoch: this.#parts.store.epoch, seq: this.#parts.store.currentSeq() });
+    this.#send({
+      type: "ready",
+      user_id: this.#identity.accountId,
+      epoch: this.#parts.store.epoch,
+      seq: this.#parts.store.currentSeq(),
+    });
     this.#expireLater();
     this.#follower.open(since, epoch);
   }
@@ -105,7 +110,8 @@ export class NoticeSocket {
     this.#busy = true;
     void taking.finally(() => {
       this.#busy = false;
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#busy ? undefined : this.#waiting.shift()) this.#run(next);
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#busy ? undefined : this.#waiting.shift())
+        this.#run(next);
     });
   }
 
@@ -132,13 +138,16 @@ export class NoticeSocket {
     if ((since !== undefined && !isSeq(since)) || (epoch !== undefined && typeof epoch !== "string")) {
       return this.#refuse("bad_message", "since must be a seq, epoch a string");
     }
+    if (typeof message["topic"] !== "string") return this.#refuse("bad_message", "topic must be a string");
     const topic = this.#topic(message["topic"]);
     if (!topic) return this.#refuseTopic(message["topic"]);
+    if (!this.#follower.hasRoomFor(topic)) return this.#refuse("too_many_topics", "follow `me` instead of so many single tasks");
     this.#send({ type: "subscribed", topic: message["topic"] });
     this.#follower.follow(topic, since, epoch);
   }
 
   #unsubscribe(message: Message): undefined {
+    if (typeof message["topic"] !== "string") return this.#refuse("bad_message", "topic must be a string");
     const topic = this.#topic(message["topic"]);
     if (!topic) return this.#refuseTopic(message["topic"]);
     this.#follower.unfollow(topic);
@@ -149,6 +158,7 @@ export class NoticeSocket {
     const token = message["token"];
     try {
       const identity = await this.#parts.accounts.authenticate(typeof token === "string" ? token : "");
+      if (!this.#open) return;
       if (identity.accountId !== this.#identity.accountId) return this.end("unauthorized");
       this.#release();
       this.#identity = identity;
@@ -161,18 +171,23 @@ export class NoticeSocket {
   }
 
   /** The topic that a client means, if it may follow it; undefined otherwise. */
-  #topic(name: unknown): Topic | undefined {
+  #topic(name: string): Topic | undefined {
     if (name === "me") return { kind: "me" };
-    if (name === "tasks") return this.#identity.role === "admin" ? { kind: "tasks" } : undefined;
-    if (typeof name !== "string" || !name.startsWith("task:")) return undefined;
+    if (name === "tasks") return this.#isAdmin() ? { kind: "tasks" } : undefined;
+    if (!name.startsWith("task:")) return undefined;
     const task = this.#parts.store.get(name.slice("task:".length));
-    if (!task || (task.owner !== this.#identity.accountKey && this.#identity.role !== "admin")) return undefined;
+    if (!task || (task.owner !== this.#identity.accountKey && !this.#isAdmin())) return undefined;
     return { kind: "task", id: task.id, ownerId: task.ownerId };
   }
 
-  #refuseTopic(topic: unknown): undefined {
+  /** As it is now: the role may have changed since the handshake. */
+  #isAdmin(): boolean {
+    return this.#parts.accounts.find(this.#identity.accountId)?.role === "admin";
+  }
+
+  #refuseTopic(topic: string): undefined {
     // What does not exist is not told apart from what is somebody else's.
-    this.#send({ type: "error", code: "forbidden", message: "no such topic, or not yours", topic: typeof topic === "string" ? topic : null });
+    this.#send({ type: "error", code: "forbidden", message: "no such topic, or not yours", topic });
   }
 
   #refuse(code: string, message: string): undefined {
@@ -186,7 +201,10 @@ export class NoticeSocket {
   #expireLater(): void {
     clearTimeout(this.#expiry);
     const leftMs = this.#identity.expiresAt - this.#parts.clock.now();
-    this.#expiry = setTimeout(() => (leftMs > MAX_TIMER_MS ? this.#expireLater() : this.end("unauthorized")), Math.min(leftMs, MAX_TIMER_MS));
+    this.#expiry = setTimeout(
+      () => (leftMs > MAX_TIMER_MS ? this.#expireLater() : this.end("unauthorized")),
+      Math.min(leftMs, MAX_TIMER_MS),
+    );
   }
 }
 

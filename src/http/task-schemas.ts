@@ -64,8 +64,13 @@ export const SubmitQuery = t.Object(
   { additionalProperties: false },
 );
 
-/** A string to the router, which would take 0x10 and 1e2 for numbers too; an integer to readers of the document. */
-const Limit = t.Unsafe<string>({ ...t.String(), type: "integer", minimum: 1, maximum: 200, default: undefined, description: "1 to 200; 50 where it is left out." });
+/** Read by the handler, for the router would take 0x10 and 1e2 for numbers too; an integer to readers of the document. */
+const Limit = t.Any({
+  type: "integer",
+  minimum: 1,
+  maximum: 200,
+  description: "1 to 200; 50 where it is left out.",
+}) as unknown as ReturnType<typeof t.String>;
 
 export const ListQuerySchema = t.Object(
   {

@@ -38,7 +38,8 @@ function describe(
   };
 }
 
-const SUBMIT_PROBLEMS = [400, 404, 409, 413, 415, 422, 429, 503];
+const BATCH_PROBLEMS = [400, 404, 413, 415, 422, 429, 503];
+const SUBMIT_PROBLEMS = [...BATCH_PROBLEMS, 409];
 const LOCATION = { location: { description: "The task's path.", schema: { type: "string" } } };
 /**
  * Said again for the document: a detail's parameters take the place of those of the schemas there. The header stands in
@@ -56,7 +57,6 @@ const SUBMIT_PARAMETERS = [
 
 /** Task inputs differ from task to task, so the router checks none; the document tells that there is a body. */
 const submitted = (schema: object): DocumentDecoration => ({
-  parameters: SUBMIT_PARAMETERS,
   requestBody: { required: true, content: { "application/json": { schema } } },
 });
 
@@ -102,6 +102,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
           SUBMIT_PROBLEMS,
           {
             description: "The body is the task's input, see GET /tasks/definitions.",
+            parameters: SUBMIT_PARAMETERS,
             ...submitted({ description: "The task's input." }),
           },
         ),
@@ -110,12 +111,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
     .post(
       "/:name/batch",
       async ({ params, query, body, request }) => {
-        const accepted = await tasks.submitBatch(
-          await caller(request),
-          params.name,
-          batchOf(body),
-          batchOptions(query, request),
-        );
+        const accepted = await tasks.submitBatch(await caller(request), params.name, batchOf(body), batchOptions(query, request));
         return json(202, `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`);
       },
       {
@@ -125,7 +121,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
           "submitBatch",
           "Submit up to 1,000 of one task, all or none",
           [202, "All accepted and stored", schemas.BatchAcceptedSchema],
-          SUBMIT_PROBLEMS,
+          BATCH_PROBLEMS,
           submitted({ type: "array", items: { description: "One task's input." }, minItems: 1, maxItems: BATCH_MAX }),
         ),
       },
@@ -205,7 +201,10 @@ function submitOptions(query: { delay?: string; priority?: Priority }, request: 
 /** One key stands for one task, so it cannot stand for many. */
 function batchOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {
   if (request.headers.has("idempotency-key")) {
-    throw new InvalidInput("invalid_idempotency_key", "a batch takes no Idempotency-Key: submit its tasks one by one to use keys");
+    throw new InvalidInput(
+      "invalid_idempotency_key",
+      "a batch takes no Idempotency-Key: submit its tasks one by one to use keys",
+    );
   }
   return submitOptions(query, request);
 }
@@ -254,10 +253,10 @@ function ownerKey(who: Caller, accounts: Accounts, owner: string): number | "all
 const cursorOf = (n: number): string => Buffer.from(`n${n}`).toString("base64url");
 
 function cursorKey(cursor: string): number {
-  const match = /^n(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"));
-  if (!match)
-    throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
-  return Number(match[1]);
+  const n = Number(/^n(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"))?.[1]);
+  // Decoding is lenient, so what is decoded is compared as well.
+  if (cursor === cursorOf(n)) return n;
+  throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
 }
 
 function definitionView({ name, description, queue, input, timeoutMs, retry }: ReturnType<Tasks["definitions"]>[number]) {

@@ -52,7 +52,9 @@ export class Topics implements Notifier {
 
   #publish(task: StoredTask, text: () => string): void {
     if (this.#followers.size === 0) return;
-    const topics = [nativeTopic.owner(task.ownerId), nativeTopic.task(task.id), nativeTopic.all].filter((topic) => this.#followers.has(topic));
+    const topics = [nativeTopic.owner(task.ownerId), nativeTopic.task(task.id), nativeTopic.all].filter((topic) =>
+      this.#followers.has(topic),
+    );
     if (topics.length === 0) return;
     const notice = text();
     for (const topic of topics) this.#publisher?.publish(topic, notice);

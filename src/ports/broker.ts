@@ -37,8 +37,14 @@ export interface LogLine {
 }
 
 /** How one dispatch ended, as the worker that held its lease says. */
-export type Outcome = JobRef & { readonly at: number; readonly log?: readonly LogLine[] } & (
-    | { readonly kind: "done"; /** JSON text */ readonly result: string }
+export type Outcome = JobRef & {
+  readonly at: number;
+  /** Lines that were not sent before. */
+  readonly log?: readonly LogLine[];
+  /** Progress that was not sent before. */
+  readonly last?: Pick<ProgressReport, "progress" | "message">;
+} & (
+    | { readonly kind: "done" /** JSON text */; readonly result: string }
     /** `retryInMs` null: no other attempt may follow. */
     | { readonly kind: "failed"; readonly error: TaskFailure; readonly retryInMs: number | null }
     | { readonly kind: "cancelled" }

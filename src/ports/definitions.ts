@@ -1,5 +1,5 @@
-import type { InputProblem } from "../domain/errors.ts";
 import type { TaskPolicy } from "../domain/definition.ts";
+import type { InputProblem } from "../domain/errors.ts";
 
 /** A task that can be submitted now. */
 export interface KnownTask {

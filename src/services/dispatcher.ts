@@ -1,4 +1,4 @@
-import { type Task, dispatch } from "../domain/task.ts";
+import { dispatch, type Task } from "../domain/task.ts";
 import type { BrokerHub, Job } from "../ports/broker.ts";
 import type { Log } from "../ports/runtime.ts";
 import type { StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
@@ -29,7 +29,14 @@ export class Dispatcher {
   #feeding = false;
 
   /** @param parts.counters whatever else keeps count of tasks: they follow every stored change */
-  constructor(parts: { hub: BrokerHub; store: TaskStore; work: UnitOfWork; window: Window; counters: readonly Counter[]; log: Log }) {
+  constructor(parts: {
+    hub: BrokerHub;
+    store: TaskStore;
+    work: UnitOfWork;
+    window: Window;
+    counters: readonly Counter[];
+    log: Log;
+  }) {
     this.#hub = parts.hub;
     this.#store = parts.store;
     this.#work = parts.work;
@@ -108,7 +115,9 @@ export class Dispatcher {
     const jobs = this.#outbox;
     this.#outbox = [];
     // What the broker does not take now, the reconciler finds missing.
-    this.#hub.enqueue(jobs).catch((error: unknown) => this.#log.warn("could not enqueue", { jobs: jobs.length, error: String(error) }));
+    this.#hub
+      .enqueue(jobs)
+      .catch((error: unknown) => this.#log.warn("could not enqueue", { jobs: jobs.length, error: String(error) }));
   }
 }
 

@@ -1,8 +1,8 @@
-import { suspect, lose } from "../domain/task.ts";
+import { lose, suspect, type Task } from "../domain/task.ts";
 import { type BrokerHub, LEASE_MS } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
-import type { TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
+import type { StoredTask, TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Recorder } from "./recorder.ts";
 import { Transitions } from "./transitions.ts";
@@ -102,10 +102,16 @@ export class Reconciler implements Service {
       for (const row of rows) {
         const task = store.get(row.id);
         // Its outcome may have been recorded since the row was read.
-        if (task?.seq === row.seq) transitions.stage(task, died ? suspect(task, now) : lose(task, now), null, now);
+        if (task?.seq === row.seq) transitions.stage(task, died ? orphaned(task, now) : lose(task, now), null, now);
       }
       transitions.store();
     });
     this.#parts.log.warn("tasks lost their worker", { tasks: rows.length, died });
   }
 }
+
+/**
+ * Its server died. It may have done that, unless it is a suspect already: that one had a process of its own, which went
+ * down with the server, and a server that is killed again and again must not condemn it.
+ */
+const orphaned = (task: StoredTask, at: number): Task => (task.deaths === 0 ? suspect(task, at) : lose(task, at));

@@ -1,5 +1,5 @@
-import * as life from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
+import * as life from "../domain/task.ts";
 import type { BrokerEvent, BrokerHub, Offset, ProgressReport, Unsubscribe } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Log, Service } from "../ports/runtime.ts";
@@ -91,25 +91,24 @@ export class Recorder implements Service {
   #poke(): void {
     if (this.#stopped) return;
     this.#again = true;
-    if (this.#pumping) return;
-    this.#pumping = this.#pump().finally(() => {
-      this.#pumping = undefined;
-    });
+    this.#pumping ??= this.#pump();
   }
 
+  /** Is over in the very step in which it sees that there is no more: what came up in between would be left lying. */
   async #pump(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
-      try {
+    try {
+      while (this.#again && !this.#stopped) {
+        this.#again = false;
         await this.#record();
         this.#healthy = true;
-      } catch (error) {
-        this.#healthy = false;
-        this.#parts.log.error("could not record", { error: String(error) });
-        clearTimeout(this.#retry);
-        this.#retry = setTimeout(() => this.#poke(), RETRY_MS);
-        return;
       }
+    } catch (error) {
+      this.#healthy = false;
+      this.#parts.log.error("could not record", { error: String(error) });
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#poke(), RETRY_MS);
+    } finally {
+      this.#pumping = undefined;
     }
   }
 
@@ -132,7 +131,7 @@ export class Recorder implements Service {
     const stored = transitions.get(event.id);
     if (!stored) return;
     // A transition keeps the latest progress and message, which may not be in the row yet.
-    const task = this.current(stored);
+    const task = withLast(this.current(stored), event);
     if (!life.accepts(task, event.fence)) return;
     if (event.kind === "log" || ("log" in event && event.log)) this.#parts.store.appendLog(task.n, event.log ?? []);
     const next = this.#next(task, event);
@@ -179,4 +178,10 @@ export class Recorder implements Service {
     const newer = this.#unsaved.get(task.id);
     return newer && newer.seq === task.seq ? { ...task, progress: newer.progress, message: newer.message } : task;
   }
+}
+
+/** With the progress that came only with the outcome. */
+function withLast(task: StoredTask, event: BrokerEvent): StoredTask {
+  const last = "last" in event ? event.last : undefined;
+  return last ? { ...task, ...life.report(task, last.progress, last.message) } : task;
 }

@@ -1,7 +1,7 @@
 import type { TaskPolicy } from "../domain/definition.ts";
 import { Conflict, InvalidInput, NotFound } from "../domain/errors.ts";
-import * as life from "../domain/task.ts";
 import type { Priority, Status, Task } from "../domain/task.ts";
+import * as life from "../domain/task.ts";
 import type { BrokerHub, LogLine } from "../ports/broker.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Notifier } from "../ports/notices.ts";
@@ -79,13 +79,19 @@ export class Tasks {
     refuse(name, problems instanceof Promise ? await problems : problems);
     const args = JSON.stringify(input);
     return this.#parts.work.grouped((tx) => {
-      const repeated = options.idempotencyKey === undefined ? undefined : this.#repeated(caller, name, options.idempotencyKey, args);
+      const repeated =
+        options.idempotencyKey === undefined ? undefined : this.#repeated(caller, name, options.idempotencyKey, args);
       return repeated ?? this.#accept(tx, caller, known.policy, args, options);
     });
   }
 
   /** Accepts a batch: all of it or nothing. Throws as `submit`, with paths that begin with the input's index. */
-  async submitBatch(caller: Caller, name: string, inputs: readonly unknown[], options: SubmitOptions = {}): Promise<readonly StoredTask[]> {
+  async submitBatch(
+    caller: Caller,
+    name: string,
+    inputs: readonly unknown[],
+    options: SubmitOptions = {},
+  ): Promise<readonly StoredTask[]> {
     const known = this.#known(name);
     const problems = [];
     for (const [i, input] of inputs.entries()) {
@@ -209,7 +215,8 @@ export class Tasks {
 
 /** @throws InvalidInput `invalid_delay` when it is longer than a year */
 export function checkDelay(delayMs: number): number {
-  if (delayMs > MAX_DELAY_MS) throw new InvalidInput("invalid_delay", "a delay can be 366d at most", [{ path: "/delay", message: "too long" }]);
+  if (delayMs > MAX_DELAY_MS)
+    throw new InvalidInput("invalid_delay", "a delay can be 366d at most", [{ path: "/delay", message: "too long" }]);
   return delayMs;
 }
 
@@ -221,4 +228,3 @@ const notFound = (): NotFound => new NotFound("task_not_found", "there is no suc
 function refuse(name: string, problems: readonly { path: string; message: string }[]): void {
   if (problems.length > 0) throw new InvalidInput("invalid_input", `the input does not fit the task "${name}"`, problems);
 }
-

@@ -86,7 +86,8 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
   const retry: RetryOptions = typeof options.retry === "number" ? { attempts: options.retry } : (options.retry ?? {});
   refuseUnknown(retry, RETRY_OPTIONS, '"retry"');
   const attempts = retry.attempts ?? 3;
-  if (!Number.isInteger(attempts) || attempts < 1 || attempts > 1_000) problem('"retry" attempts must be a whole number from 1 to 1000');
+  if (!Number.isInteger(attempts) || attempts < 1 || attempts > 1_000)
+    problem('"retry" attempts must be a whole number from 1 to 1000');
   const timeoutMs = milliseconds(options.timeout ?? "5m", "timeout");
   if (timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) problem('"timeout" must be between 1ms and 7d');
   return {
@@ -142,9 +143,17 @@ function closeObjects(node: unknown): unknown {
   const closed: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(node)) {
     // Schemas joined by allOf see each other's fields, so closing one would refuse the other's; literal values are no schemas.
-    closed[key] = key === "allOf" || key === "const" || key === "enum" || key === "default" || key === "examples" ? value : closeObjects(value);
+    closed[key] =
+      key === "allOf" || key === "const" || key === "enum" || key === "default" || key === "examples"
+        ? value
+        : closeObjects(value);
   }
-  if (closed["type"] === "object" && "properties" in closed && !("additionalProperties" in closed) && !("patternProperties" in closed)) {
+  if (
+    closed["type"] === "object" &&
+    "properties" in closed &&
+    !("additionalProperties" in closed) &&
+    !("patternProperties" in closed)
+  ) {
     closed["additionalProperties"] = false;
   }
   return closed;

@@ -32,6 +32,8 @@ export class Executor implements RunHost {
   readonly #parts: Parts;
   readonly #current = new AsyncLocalStorage<Run>();
   readonly #runs = new Map<number, Run>();
+  /** Where the code of the runs lies that have ended here. */
+  readonly #endedFiles = new Set<string | undefined>();
   #queue: SlotJob[] = [];
   #pumping = false;
   #ended: { slot: number; outcome: Outcome }[] = [];
@@ -84,6 +86,11 @@ export class Executor implements RunHost {
     return this.#parts.fetch(url, init);
   }
 
+  /** Whether a run has ended here: any, or one of the code in this file. */
+  hasEnded(file?: string): boolean {
+    return file === undefined ? this.#endedFiles.size > 0 : this.#endedFiles.has(file);
+  }
+
   /** Sends what has come up outside of any task. */
   line(level: LogLevel, message: string): void {
     this.#parts.send({ kind: "line", level, message });
@@ -118,10 +125,12 @@ export class Executor implements RunHost {
 
   #end(run: Run, outcome: Outcome): void {
     this.#runs.delete(run.slot);
-    this.#unsent.delete(run);
+    this.#endedFiles.add(run.file);
     this.#logged.delete(run);
     this.#parts.table.end(run.slot);
-    this.#ended.push({ slot: run.slot, outcome });
+    const unsent = this.#unsent.delete(run);
+    const last = { progress: run.progressShare, message: run.progressMessage };
+    this.#ended.push({ slot: run.slot, outcome: unsent ? { ...outcome, last } : outcome });
     this.#flushSoon();
   }
 

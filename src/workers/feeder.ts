@@ -2,6 +2,9 @@ import type { Job } from "../ports/broker.ts";
 import type { Settlement, SettlementParts } from "./settlement.ts";
 import type { SlotWorker } from "./slot-worker.ts";
 
+/** After a claim that failed, in milliseconds. */
+const RETRY_MS = 500;
+
 /** Claims jobs for the free slots of a crew. */
 export class Feeder {
   readonly #parts: SettlementParts;
@@ -13,6 +16,8 @@ export class Feeder {
   #again = false;
   #soon = false;
   #quiet = false;
+  readonly #claims = new Set<Promise<void>>();
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(parts: SettlementParts, settlement: Settlement, workers: () => readonly SlotWorker[]) {
     this.#parts = parts;
@@ -21,9 +26,11 @@ export class Feeder {
     this.#workers = workers;
   }
 
-  /** No more claims. */
-  quiet(): void {
+  /** No more claims. Resolves when those under way have been answered, and what they brought is given back. */
+  async quiet(): Promise<void> {
     this.#quiet = true;
+    clearTimeout(this.#retry);
+    await Promise.all(this.#claims);
   }
 
   /** Claims for every slot that is free at the end of this turn: under load, one claim serves many reports. */
@@ -45,18 +52,23 @@ export class Feeder {
     }
     this.#again = false;
     this.#reserved += free;
+    const claim = this.#claimFor(free).finally(() => this.#claims.delete(claim));
+    this.#claims.add(claim);
+  }
+
+  async #claimFor(free: number): Promise<void> {
     const { broker, worker, log } = this.#parts;
-    broker
-      .claim({ worker, max: free, tasks: this.#tasks, alone: false })
-      .then((jobs) => {
-        this.#reserved -= free;
-        this.#distribute(jobs);
-        if (this.#again || jobs.length === free) this.#claim();
-      })
-      .catch((error: unknown) => {
-        this.#reserved -= free;
-        log.error("could not claim", { error: String(error) });
-      });
+    let jobs: readonly Job[] = [];
+    try {
+      jobs = await broker.claim({ worker, max: free, tasks: this.#tasks, alone: false });
+    } catch (error) {
+      log.error("could not claim", { error: String(error) });
+      clearTimeout(this.#retry);
+      if (!this.#quiet) this.#retry = setTimeout(() => this.feed(), RETRY_MS);
+    }
+    this.#reserved -= free;
+    this.#distribute(jobs);
+    if (this.#again || jobs.length === free) this.#claim();
   }
 
   /** Moves jobs that wait behind a busy one to workers with free slots. */
@@ -80,7 +92,10 @@ export class Feeder {
     const shares = workers.map((worker) => ({ worker, free: worker.freeSlots, jobs: [] as { job: Job; timeoutMs: number }[] }));
     const homeless: Job[] = [];
     for (const job of jobs) {
-      const share = shares.reduce<(typeof shares)[number] | undefined>((best, next) => (next.free > (best?.free ?? 0) ? next : best), undefined);
+      const share = shares.reduce<(typeof shares)[number] | undefined>(
+        (best, next) => (next.free > (best?.free ?? 0) ? next : best),
+        undefined,
+      );
       if (!share || this.#quiet) {
         homeless.push(job);
         continue;
@@ -98,5 +113,8 @@ export class Feeder {
 }
 
 function leastLoaded(workers: readonly SlotWorker[]): SlotWorker | undefined {
-  return workers.reduce<SlotWorker | undefined>((best, next) => (next.freeSlots > (best?.freeSlots ?? 0) ? next : best), undefined);
+  return workers.reduce<SlotWorker | undefined>(
+    (best, next) => (next.freeSlots > (best?.freeSlots ?? 0) ? next : best),
+    undefined,
+  );
 }

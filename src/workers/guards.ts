@@ -8,14 +8,22 @@ class ExitAsked extends Error {
   readonly code = "process_exit";
 }
 
-const CONSOLE: Readonly<Record<string, LogLevel>> = { log: "info", info: "info", debug: "debug", trace: "debug", warn: "warn", error: "error" };
+const CONSOLE: Readonly<Record<string, LogLevel>> = {
+  log: "info",
+  info: "info",
+  debug: "debug",
+  trace: "debug",
+  warn: "warn",
+  error: "error",
+};
 
 /**
  * Keeps what one task does from reaching the others on its thread: console lines go to the task's log, process.exit
  * and errors that nobody caught fail the task that they come from, and the thread lives on.
  *
- * The task is known by its asynchronous context. Promise rejections carry none in Bun; then it is the only task running,
- * or the only one whose code is on the error's stack. Where several could be meant, each of them runs again alone.
+ * The task is known by its asynchronous context. Promise rejections carry none in Bun; then it is the only task that ever
+ * ran here, or the only one whose code is on the error's stack. Where several could be meant, those that still run do so
+ * once more, each alone.
  */
 export function guard(executor: Executor): void {
   guardConsole(executor);
@@ -62,16 +70,19 @@ function blame(executor: Executor, error: unknown): void {
   const culprit = executor.current();
   if (culprit) return culprit.fail(error);
   if (lookAt(() => error instanceof ExitAsked, false)) return;
-  const suspects = suspectsOf(executor.running(), error);
+  const running = executor.running();
+  const named = namedBy(error, running);
+  const suspects = named.length > 0 ? named : running;
   const [only] = suspects;
-  if (only && suspects.length === 1) return only.fail(error);
+  // One that has ended may have left something behind that fails only now.
+  const others = named.length > 0 ? executor.hasEnded(only?.file) : executor.hasEnded();
+  if (only && suspects.length === 1 && !others) return only.fail(error);
   executor.line("error", `uncaught error outside a task, or of one of ${suspects.length}: ${inspect([error])}`);
   for (const run of suspects) run.suspect();
 }
 
-/** The runs whose code is on the error's stack; where the stack names none, all of them. */
-function suspectsOf(running: readonly Run[], error: unknown): readonly Run[] {
+/** The runs whose code is on the error's stack. */
+function namedBy(error: unknown, running: readonly Run[]): readonly Run[] {
   const stack = lookAt(() => (error instanceof Error ? String(error.stack) : ""), "");
-  const named = running.filter((run) => run.file !== undefined && stack.includes(run.file));
-  return named.length > 0 ? named : running;
+  return running.filter((run) => run.file !== undefined && stack.includes(run.file));
 }

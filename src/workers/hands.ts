@@ -1,3 +1,4 @@
+import type { Subprocess } from "bun";
 import type { ThreadInit } from "./messages.ts";
 import type { HandKind } from "./slot-worker.ts";
 
@@ -21,20 +22,36 @@ export function threads(entry: URL): HandKind {
 /** Starts processes for suspected tasks with this command line. */
 export function processes(command: readonly string[]): HandKind {
   const start: HandKind["start"] = (init: ThreadInit, onMessage, onEnd) => {
-    const child = Bun.spawn([...command], {
+    const child = spawn(command, onMessage, onEnd);
+    const send = (message: string): void => {
+      try {
+        child?.send(message);
+      } catch {
+        // It has just ended, which onEnd tells.
+      }
+    };
+    const { table: _, ...rest } = init;
+    send(JSON.stringify(rest));
+    return { send, kill: () => child?.kill("SIGKILL") };
+  };
+  return { start, sharesMemory: false };
+}
+
+/** Undefined where it cannot be started: then it has ended already. */
+function spawn(command: readonly string[], onMessage: (text: string) => void, onEnd: () => void): Subprocess | undefined {
+  try {
+    return Bun.spawn([...command], {
       ipc: (text: string) => onMessage(text),
       serialization: "json",
       stdin: "ignore",
       stdout: "ignore",
       stderr: "inherit",
+      // In a group of its own: what a task does to its group, and a terminal to the server's, goes no further.
+      detached: true,
       onExit: onEnd,
     });
-    const { table: _, ...rest } = init;
-    child.send(JSON.stringify(rest));
-    return {
-      send: (text) => child.send(text),
-      kill: () => child.kill("SIGKILL"),
-    };
-  };
-  return { start, sharesMemory: false };
+  } catch {
+    setImmediate(onEnd);
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
-import { plugin } from "bun";
 import { basename, extname } from "node:path";
+import { plugin } from "bun";
 import type { TaskDefinition } from "../domain/definition.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import * as artel from "../tasks/artel.ts";
@@ -26,7 +26,8 @@ export function provideArtel(): void {
 export async function importTask(file: string): Promise<TaskDefinition> {
   const module = (await import(file)) as { default?: TaskDefinition };
   const definition = module.default;
-  if (definition === undefined) throw new InvalidInput("invalid_definition", "there is no default export: write `export default task({ … })`");
+  if (definition === undefined)
+    throw new InvalidInput("invalid_definition", "there is no default export: write `export default task({ … })`");
   if (typeof definition?.run !== "function" || typeof definition.policy !== "object") {
     throw new InvalidInput("invalid_definition", "the default export is no task: write `export default task({ … })`");
   }

@@ -9,6 +9,11 @@ import { reasonOf } from "./reason.ts";
 declare const self: Worker;
 
 provideArtel();
+// What a file has left behind and goes wrong later must not end the thread while it imports the next one.
+process.on("uncaughtException", () => {});
+process.on("unhandledRejection", () => {});
+// Standard output is the ready line's, standard error the log's; what a file prints as it is imported is neither.
+for (const method of ["log", "info", "debug", "trace", "warn", "error", "dir", "table"] as const) console[method] = () => {};
 const send = (message: FromLoader): void => self.postMessage(message);
 // A file's process.exit would end this thread without a word.
 process.exit = ((code?: number) => {

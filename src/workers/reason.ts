@@ -15,11 +15,13 @@ export function reasonOf(file: string, error: unknown): string {
   const first = error instanceof AggregateError && error.errors.length > 0 ? (error.errors[0] as unknown) : error;
   const message = first instanceof Error || hasMessage(first) ? first.message : String(first);
   const position = (first as { position?: Position | null } | null)?.position ?? onStack(file, first);
-  const where = position?.line === undefined ? basename(file) : `${basename(position.file ?? file)}:${position.line}:${position.column ?? 1}`;
+  const where =
+    position?.line === undefined ? basename(file) : `${basename(position.file ?? file)}:${position.line}:${position.column ?? 1}`;
   return `${where}: ${message.split("\n")[0]}`;
 }
 
-const hasMessage = (value: unknown): value is { message: string } => typeof (value as { message?: unknown } | null)?.message === "string";
+const hasMessage = (value: unknown): value is { message: string } =>
+  typeof (value as { message?: unknown } | null)?.message === "string";
 
 /** The topmost place of the stack that lies in the file itself. */
 function onStack(file: string, error: unknown): Position | undefined {

@@ -1,5 +1,5 @@
-import { backoffMs } from "../domain/retry.ts";
 import type { LogLevel, TaskContext, TaskDefinition } from "../domain/definition.ts";
+import { backoffMs } from "../domain/retry.ts";
 import type { TaskFailure } from "../domain/task.ts";
 import type { Job, LogLine, Outcome } from "../ports/broker.ts";
 import type { Clock, Random } from "../ports/runtime.ts";
@@ -116,7 +116,11 @@ export class Run {
     this.#logChars += text.length;
     const full = this.#logLines > MAX_LOG_LINES || this.#logChars > MAX_LOG_CHARS;
     if (full) this.#logLines = MAX_LOG_LINES + 1;
-    this.lines.push({ at: this.#host.clock.now(), level: full ? "warn" : level, message: full ? "the log is full: later lines are dropped" : text });
+    this.lines.push({
+      at: this.#host.clock.now(),
+      level: full ? "warn" : level,
+      message: full ? "the log is full: later lines are dropped" : text,
+    });
     this.#host.logged(this);
   }
 
@@ -130,7 +134,8 @@ export class Run {
       const message = `the result is not JSON: ${error instanceof Error ? error.message : String(error)}`;
       return this.#finish({ kind: "failed", ...this.#base(), error: { code: "error", message }, retryInMs: null });
     }
-    const tooLarge = result.length > MAX_RESULT_BYTES || (result.length * 3 > MAX_RESULT_BYTES && Buffer.byteLength(result) > MAX_RESULT_BYTES);
+    const tooLarge =
+      result.length > MAX_RESULT_BYTES || (result.length * 3 > MAX_RESULT_BYTES && Buffer.byteLength(result) > MAX_RESULT_BYTES);
     if (!tooLarge) return this.#finish({ kind: "done", ...this.#base(), result });
     const error = { code: "result_too_large", message: `the result is over ${MAX_RESULT_BYTES} bytes of JSON` };
     this.#finish({ kind: "failed", ...this.#base(), error, retryInMs: null });
@@ -144,16 +149,17 @@ export class Run {
   #stopOutcome(): Outcome {
     const reason = this.#stoppedFor();
     if (reason === "cancelled") return { kind: "cancelled", ...this.#base() };
-    if (reason === "timeout") return { kind: "failed", ...this.#base(), error: timedOut(), retryInMs: this.#retryInMs(undefined) };
+    if (reason === "timeout")
+      return { kind: "failed", ...this.#base(), error: timedOut(), retryInMs: this.#retryInMs(undefined) };
     return { kind: "released", ...this.#base() };
   }
 
   #failure(error: unknown): { error: TaskFailure; retryInMs: number | null } {
     const backoff = this.#retryInMs(undefined);
-    return lookAt(
-      () => ({ error: describe(error), retryInMs: this.#retryInMs(error) }),
-      { error: { code: "error", message: "the task threw something that cannot be shown" }, retryInMs: backoff },
-    );
+    return lookAt(() => ({ error: describe(error), retryInMs: this.#retryInMs(error) }), {
+      error: { code: "error", message: "the task threw something that cannot be shown" },
+      retryInMs: backoff,
+    });
   }
 
   #retryInMs(error: unknown): number | null {
@@ -198,7 +204,8 @@ export class Run {
         if (!Number.isFinite(ms) || ms < 0) throw new TypeError("retryIn takes milliseconds, 0 or more");
         throw new RetryAsked(Math.min(Math.round(ms), MAX_WAIT_MS), reason);
       },
-      fetch: (url, init) => run.#host.fetch(url, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal }),
+      fetch: (url, init) =>
+        run.#host.fetch(url, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal }),
     };
   }
 

@@ -1,5 +1,5 @@
-import { backoffMs } from "../domain/retry.ts";
 import type { TaskPolicy } from "../domain/definition.ts";
+import { backoffMs } from "../domain/retry.ts";
 import type { BrokerWorker, Job, Outcome } from "../ports/broker.ts";
 import type { Clock, Log, Random } from "../ports/runtime.ts";
 import type { FromThread } from "./messages.ts";
@@ -19,6 +19,7 @@ export interface SettlementParts {
 /** Hands to the broker what comes back from the workers. */
 export class Settlement {
   readonly #parts: SettlementParts;
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(parts: SettlementParts) {
     this.#parts = parts;
@@ -51,7 +52,8 @@ export class Settlement {
     const { job } = held.item;
     const base = { id: job.id, fence: job.fence, at: this.#parts.clock.now() };
     if (held.stopping?.reason === "cancelled") return { ...base, kind: "cancelled" };
-    if (held.stopping?.reason === "timeout") return { ...base, kind: "failed", error: timedOut(), retryInMs: this.#retryInMs(job) };
+    if (held.stopping?.reason === "timeout")
+      return { ...base, kind: "failed", error: timedOut(), retryInMs: this.#retryInMs(job) };
     return { ...base, kind: begun && !killed ? "suspected" : "released" };
   }
 
@@ -60,7 +62,16 @@ export class Settlement {
     return policy ? backoffMs(policy.retry, job.attempt, this.#parts.random.fraction()) : 0;
   }
 
+  /** Resolves when the broker has answered everything that it was told until now. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
   #supervise(work: Promise<unknown>, complaint: string): void {
-    work.catch((error: unknown) => this.#parts.log.error(complaint, { error: String(error) }));
+    const told = work
+      .then(() => {})
+      .catch((error: unknown) => this.#parts.log.error(complaint, { error: String(error) }))
+      .finally(() => this.#underWay.delete(told));
+    this.#underWay.add(told);
   }
 }

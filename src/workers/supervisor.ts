@@ -5,7 +5,7 @@ import { Feeder } from "./feeder.ts";
 import { Isolation } from "./isolation.ts";
 import type { Source, StopReason } from "./messages.ts";
 import { Settlement, type SettlementParts } from "./settlement.ts";
-import type { Held, HandKind, SlotWorker } from "./slot-worker.ts";
+import type { HandKind, Held, SlotWorker } from "./slot-worker.ts";
 
 /** How often running jobs are looked at for their limits, in milliseconds. */
 const WATCH_MS = 50;
@@ -15,6 +15,8 @@ const GRACE_MS = 2_000;
 const STUCK_MS = 20;
 /** Before the drain's deadline, what still runs is asked to stop; this long, but at most a quarter of the drain, in milliseconds. */
 const STOP_LEAD_MS = 1_000;
+/** However late it is, the broker gets this long to hear what is given back, in milliseconds. */
+const LAST_WORD_MS = 500;
 
 interface Parts {
   readonly broker: BrokerWorker & Pick<BrokerHub, "reap">;
@@ -67,7 +69,13 @@ export class Supervisor implements Service {
       },
     );
     this.#feeder = new Feeder(claims, this.#settlement, () => this.#crew.workers());
-    this.#isolation = new Isolation({ settlement: this.#settlement, claims, kind: parts.processKind, size: Math.min(parts.threads, 2), init });
+    this.#isolation = new Isolation({
+      settlement: this.#settlement,
+      claims,
+      kind: parts.processKind,
+      size: Math.min(parts.threads, 2),
+      init,
+    });
   }
 
   start(): void {
@@ -104,8 +112,7 @@ export class Supervisor implements Service {
 
   async #drain(deadlineMs: number): Promise<void> {
     const left = deadlineMs - this.#parts.clock.now();
-    this.#feeder.quiet();
-    this.#isolation.quiet();
+    const quiet = [this.#feeder.quiet(), this.#isolation.quiet()];
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     await this.#untilIdle(deadlineMs - Math.min(STOP_LEAD_MS, left / 4));
     this.#stopAll("interrupted");
@@ -114,6 +121,10 @@ export class Supervisor implements Service {
     this.#settlement.release(this.#workers().flatMap((worker) => worker.held().map((held) => held.item.job)));
     this.#crew.stop();
     this.#isolation.stop();
+    // What a claim under way brings, and what was given back, is told before this process ends: it would be suspected else.
+    const told = Promise.all(quiet).then(() => this.#settlement.settled());
+    const lastWordMs = Math.max(LAST_WORD_MS, deadlineMs - this.#parts.clock.now());
+    await withinMs(told, lastWordMs);
   }
 
   async #untilIdle(deadlineMs: number): Promise<void> {
@@ -146,7 +157,11 @@ export class Supervisor implements Service {
   #check(worker: SlotWorker, held: Held, now: number): void {
     if (held.stopping) {
       if (now - held.stopping.at <= GRACE_MS || worker.killed) return;
-      this.#parts.log.warn("ending a thread whose task does not stop", { task_id: held.item.job.id, name: held.item.job.name, reason: held.stopping.reason });
+      this.#parts.log.warn("ending a thread whose task does not stop", {
+        task_id: held.item.job.id,
+        name: held.item.job.name,
+        reason: held.stopping.reason,
+      });
       return worker.kill();
     }
     const begunAt = worker.begunAt(held);
@@ -155,7 +170,9 @@ export class Supervisor implements Service {
 
   #beat(): void {
     const { broker, worker, log } = this.#parts;
-    const refs: JobRef[] = this.#workers().flatMap((each) => each.held().map(({ item: { job } }) => ({ id: job.id, fence: job.fence })));
+    const refs: JobRef[] = this.#workers().flatMap((each) =>
+      each.held().map(({ item: { job } }) => ({ id: job.id, fence: job.fence })),
+    );
     broker
       .heartbeat(worker, refs)
       .then(async (answer) => {
@@ -178,13 +195,24 @@ export class Supervisor implements Service {
   /** Jobs that have not begun are taken back at once; the others are asked to stop. */
   #stopJobs(which: (job: Job) => boolean, reason: StopReason): void {
     const at = this.#parts.clock.now();
+    const kind = reason === "cancelled" ? "cancelled" : "released";
+    const takenBack = [...this.#isolation.takeBack(which)];
     for (const worker of this.#workers()) {
       for (const held of worker.held()) {
         const { job } = held.item;
         if (!which(job)) continue;
-        if (!worker.revoke(held)) worker.stop(held, reason, at);
-        else this.#settlement.settle([{ kind: reason === "cancelled" ? "cancelled" : "released", id: job.id, fence: job.fence, at }]);
+        if (worker.revoke(held)) takenBack.push(job);
+        else worker.stop(held, reason, at);
       }
     }
+    this.#settlement.settle(takenBack.map(({ id, fence }) => ({ kind, id, fence, at })));
   }
+}
+
+/** Resolves with the work, or without it when the time is up. */
+async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }

@@ -1,16 +1,18 @@
 import { readdirSync, statSync } from "node:fs";
-import { extname, join, resolve } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { StartupError } from "../domain/errors.ts";
 import type { FromLoader, Source, ToLoader } from "./messages.ts";
 
 /** A file that takes longer than this to import is taken for stuck, in milliseconds. */
-const IMPORT_MS = 10_000;
+const IMPORT_MS = 5_000;
+/** The same in a thread that has imported others, where a file that takes longer gets a thread of its own first. */
+const SHARED_IMPORT_MS = 2_000;
 const ENDINGS = new Set([".ts", ".js"]);
 
 /** What a folder of task files holds. */
 export interface LoadedFiles {
   readonly sources: readonly Source[];
-  /** Files that cannot be used, and why, in one line each. */
+  /** Files that cannot be used, and why, in one line each that begins with the file's name. */
   readonly broken: readonly { readonly file: string; readonly reason: string }[];
 }
 
@@ -23,12 +25,19 @@ export function listTaskFiles(directory: string): string[] {
   const path = resolve(directory);
   try {
     return readdirSync(path)
-      .filter((name) => ENDINGS.has(extname(name)) && !name.endsWith(".d.ts") && !/\.(test|spec)\.[tj]s$/.test(name) && !name.startsWith("."))
+      .filter(
+        (name) =>
+          ENDINGS.has(extname(name)) && !name.endsWith(".d.ts") && !/\.(test|spec)\.[tj]s$/.test(name) && !name.startsWith("."),
+      )
       .sort()
       .map((name) => join(path, name))
       .filter((file) => statSync(file).isFile());
   } catch (cause) {
-    throw new StartupError("tasks_unreadable", `cannot read the tasks folder ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new StartupError(
+      "tasks_unreadable",
+      `cannot read the tasks folder ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -48,38 +57,67 @@ export async function loadTaskFiles(
   const sources: Source[] = [];
   const broken: { file: string; reason: string }[] = [];
   const names = new Set(taken);
-  let loader: Loader | undefined;
+  const loading = new Loading(entry);
   for (const file of files) {
-    loader ??= new Loader(entry);
-    const answer = await loader.load(file);
-    if (answer === undefined) {
-      broken.push({ file, reason: `the import did not end within ${IMPORT_MS / 1_000} s, or ended its thread` });
-      loader.stop();
-      loader = undefined;
-      continue;
-    }
-    const reason = answer.kind === "broken" ? answer.reason : refusal(answer.policy, names, checkPolicy);
+    const answer = await loading.load(file);
+    const reason = answer.kind === "broken" ? answer.reason : refusal(file, answer.policy, names, checkPolicy);
     if (reason !== undefined) broken.push({ file, reason });
     else if (answer.kind === "loaded") {
       names.add(answer.policy.name);
       sources.push({ policy: answer.policy, file });
     }
   }
-  loader?.stop();
+  loading.stop();
   return { sources, broken };
 }
 
-function refusal(policy: Source["policy"], names: ReadonlySet<string>, checkPolicy: (policy: Source["policy"]) => void): string | undefined {
-  if (names.has(policy.name)) return `there is a task "${policy.name}" already`;
+function refusal(
+  file: string,
+  policy: Source["policy"],
+  names: ReadonlySet<string>,
+  checkPolicy: (policy: Source["policy"]) => void,
+): string | undefined {
+  if (names.has(policy.name)) return `${basename(file)}: there is a task "${policy.name}" already`;
   try {
     checkPolicy(policy);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return `${basename(file)}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
 type Answer = Exclude<FromLoader, { kind: "ready" }>;
+
+/** Loader threads, one after the other: one that a file has hung or ended is given up. */
+class Loading {
+  readonly #entry: URL;
+  #loader: Loader | undefined;
+
+  constructor(entry: URL) {
+    this.#entry = entry;
+  }
+
+  async load(file: string): Promise<Answer> {
+    // Where other files were imported before, what hangs or ends the thread may be one of them.
+    const shared = this.#loader === undefined ? undefined : await this.#try(file, SHARED_IMPORT_MS);
+    const answer = shared ?? (this.#loader === undefined ? await this.#try(file, IMPORT_MS) : undefined);
+    const reason = `${basename(file)}: the import did not end within ${IMPORT_MS / 1_000} s, or ended its thread`;
+    return answer ?? { kind: "broken", file, reason };
+  }
+
+  stop(): void {
+    this.#loader?.stop();
+    this.#loader = undefined;
+  }
+
+  /** @returns undefined when the file hangs or ends the thread, which is given up */
+  async #try(file: string, limitMs: number): Promise<Answer | undefined> {
+    this.#loader ??= new Loader(this.#entry);
+    const answer = await this.#loader.load(file, limitMs);
+    if (answer === undefined) this.stop();
+    return answer;
+  }
+}
 
 /** One loader thread. */
 class Loader {
@@ -100,10 +138,10 @@ class Loader {
   }
 
   /** @returns undefined when the file hangs or ends the thread */
-  async load(file: string): Promise<Answer | undefined> {
+  async load(file: string, limitMs: number): Promise<Answer | undefined> {
     await this.#ready;
     return await new Promise((resolveAnswer) => {
-      const timer = setTimeout(() => this.#answer?.(undefined), IMPORT_MS);
+      const timer = setTimeout(() => this.#answer?.(undefined), limitMs);
       this.#answer = (answer) => {
         clearTimeout(timer);
         this.#answer = undefined;

@@ -17,7 +17,11 @@ export interface LoadResult {
 
 /** Runs a plan in a new process. */
 export async function load(plan: LoadPlan): Promise<LoadResult> {
-  const child = Bun.spawn([process.execPath, import.meta.path], { stdin: new Blob([JSON.stringify(plan)]), stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, import.meta.path], {
+    stdin: new Blob([JSON.stringify(plan)]),
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const text = await child.stdout.text();
   if ((await child.exited) !== 0) throw new Error("the load generator failed");
   return JSON.parse(text) as LoadResult;

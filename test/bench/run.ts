@@ -7,7 +7,10 @@ import { parseArgs } from "node:util";
 import { executable } from "../support/executable.ts";
 import { type Figure, SCENARIOS } from "./scenarios.ts";
 
-const { values, positionals } = parseArgs({ options: { rounds: { type: "string", default: "3" }, json: { type: "boolean", default: false } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { rounds: { type: "string", default: "3" }, json: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
 const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
 const unknown = names.find((name) => !(name in SCENARIOS));
 if (unknown !== undefined) throw new Error(`there is no scenario "${unknown}"; known: ${Object.keys(SCENARIOS).join(", ")}`);
@@ -24,10 +27,17 @@ function collect({ name, value, unit }: Figure): void {
   rounds.set(name, figure);
 }
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+const median = (numbers: readonly number[]): number =>
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 const shown = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3));
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Bun ${Bun.version}`;
-const results = [...rounds].map(([name, { unit, values: found }]) => ({ name, unit, median: median(found), min: Math.min(...found), max: Math.max(...found) }));
+const results = [...rounds].map(([name, { unit, values: found }]) => ({
+  name,
+  unit,
+  median: median(found),
+  min: Math.min(...found),
+  max: Math.max(...found),
+}));
 if (values.json) {
   console.log(JSON.stringify({ date: new Date().toISOString(), machine, rounds: Number(values.rounds), results }, null, 2));
 } else {

@@ -35,7 +35,11 @@ export async function startArtel(executable: string, flags: readonly string[], u
   await fetch(`http://127.0.0.1:${port}/health/live`);
   const startMs = performance.now() - begun;
   const post = (path: string, body: unknown): Promise<Response> =>
-    fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${token}` }, body: JSON.stringify(body) });
+    fetch(`http://127.0.0.1:${port}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
   let token = "";
   if (user) {
     const credentials = { email: "bench@example.com", password: "correct horse battery" };

@@ -117,7 +117,8 @@ export function claimContract(open: () => Promise<Bench>): void {
       const started = (await bench.recordAll()).filter((event) => event.kind === "started");
       expect(ids(started).sort()).toEqual(ids(jobs).sort());
       for (const [i, claimed] of claims.entries()) {
-        for (const { id } of claimed) expect(started.find((event) => event.id === id)).toMatchObject({ worker: `w${i}`, fence: 1, at: bench.clock.now() });
+        for (const { id } of claimed)
+          expect(started.find((event) => event.id === id)).toMatchObject({ worker: `w${i}`, fence: 1, at: bench.clock.now() });
       }
     });
   });
@@ -157,7 +158,12 @@ export function claimContract(open: () => Promise<Bench>): void {
       expect(ids((await bench.broker.heartbeat("w", [one])).lost)).toEqual([one.id]);
       const again = await bench.claim("v", 1);
       expect(again).toEqual([{ ...one, fence: 2 }]);
-      expect(await bench.broker.settle("v", again.map((each) => bench.done(each)))).toEqual(["taken"]);
+      expect(
+        await bench.broker.settle(
+          "v",
+          again.map((each) => bench.done(each)),
+        ),
+      ).toEqual(["taken"]);
     });
 
     test("a later fence may come before the end of the earlier one is recorded", async () => {

@@ -12,7 +12,11 @@ export function eventContract(open: () => Promise<Bench>): void {
     for (let i = 0; i < count; i += 1) await bench.broker.log([{ id: `log-${i}`, fence: 1, log: [line(`line ${i}`)] }]);
     return bench;
   };
-  const readAll = async (bench: Bench, from: Offset | null, pageSize: number): Promise<{ events: BrokerEvent[]; offset: Offset | null; pages: number }> => {
+  const readAll = async (
+    bench: Bench,
+    from: Offset | null,
+    pageSize: number,
+  ): Promise<{ events: BrokerEvent[]; offset: Offset | null; pages: number }> => {
     const events: BrokerEvent[] = [];
     let offset = from;
     for (let pages = 1; ; pages += 1) {
@@ -129,7 +133,8 @@ export function eventContract(open: () => Promise<Bench>): void {
       const one = job();
       await bench.broker.enqueue([one]);
       await bench.hold();
-      const batch = (from: number, size: number) => Array.from({ length: size }, (_, i) => ({ id: `log-${from + i}`, fence: 1, log: [line("")] }));
+      const batch = (from: number, size: number) =>
+        Array.from({ length: size }, (_, i) => ({ id: `log-${from + i}`, fence: 1, log: [line("")] }));
       for (let count = 0; count < bench.maxUnrecorded; count += 1_000) {
         await bench.broker.log(batch(count, Math.min(1_000, bench.maxUnrecorded - count)));
       }

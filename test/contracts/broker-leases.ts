@@ -58,7 +58,11 @@ export function leaseContract(open: () => Promise<Bench>): void {
       const [a, b, c] = some();
       await bench.broker.enqueue([a, b, c]);
       await bench.claim("w", 3);
-      expect(await bench.broker.settle("w", [bench.done(a), bench.done({ ...b, fence: 9 }), bench.done(c)])).toEqual(["taken", "lease lost", "taken"]);
+      expect(await bench.broker.settle("w", [bench.done(a), bench.done({ ...b, fence: 9 }), bench.done(c)])).toEqual([
+        "taken",
+        "lease lost",
+        "taken",
+      ]);
     });
   });
 
@@ -177,7 +181,10 @@ export function leaseContract(open: () => Promise<Bench>): void {
       await bench.recordAll();
       await bench.broker.enqueue([{ ...one, fence: 2 }]);
       expect((await bench.claim("v", 1))[0]?.fence).toBe(2);
-      expect(await bench.broker.settle("w", [bench.done(one), bench.done({ ...one, fence: 2 })])).toEqual(["lease lost", "lease lost"]);
+      expect(await bench.broker.settle("w", [bench.done(one), bench.done({ ...one, fence: 2 })])).toEqual([
+        "lease lost",
+        "lease lost",
+      ]);
       expect(await bench.broker.settle("v", [bench.done({ ...one, fence: 2 })])).toEqual(["taken"]);
     });
 

@@ -11,7 +11,13 @@ type Step =
   /** Enqueues a known job again, at its fence or `bump` higher. */
   | { readonly do: "again"; readonly pick: number; readonly bump: number }
   | { readonly do: "claim"; readonly worker: string; readonly max: number; readonly alone: boolean }
-  | { readonly do: "settle"; readonly worker: string; readonly pick: number; readonly kind: "done" | "released"; readonly fence: number }
+  | {
+      readonly do: "settle";
+      readonly worker: string;
+      readonly pick: number;
+      readonly kind: "done" | "released";
+      readonly fence: number;
+    }
   | { readonly do: "cancel"; readonly pick: number }
   | { readonly do: "heartbeat"; readonly worker: string }
   | { readonly do: "advance"; readonly ms: number }
@@ -20,10 +26,35 @@ type Step =
 const worker = fc.constantFrom(...WORKERS);
 const pick = fc.nat(30);
 const steps: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("enqueue" as const), owner: fc.constantFrom(...OWNERS), high: fc.boolean(), alone: fc.constantFrom(false, false, true) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("enqueue" as const),
+      owner: fc.constantFrom(...OWNERS),
+      high: fc.boolean(),
+      alone: fc.constantFrom(false, false, true),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("again" as const), pick, bump: fc.constantFrom(0, 1) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("claim" as const), worker, max: fc.integer({ min: 1, max: 4 }), alone: fc.constantFrom(false, false, true) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), worker, pick, kind: fc.constantFrom("done" as const, "released" as const), fence: fc.constantFrom(0, 0, 0, 1, -1) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("claim" as const),
+      worker,
+      max: fc.integer({ min: 1, max: 4 }),
+      alone: fc.constantFrom(false, false, true),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("settle" as const),
+      worker,
+      pick,
+      kind: fc.constantFrom("done" as const, "released" as const),
+      fence: fc.constantFrom(0, 0, 0, 1, -1),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("cancel" as const), pick }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("heartbeat" as const), worker }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.constantFrom(1, LEASE_MS / 2, LEASE_MS) }) },
@@ -91,7 +122,8 @@ async function take(bench: Bench, model: Model, step: Step): Promise<void> {
       if (!known) return;
       const takes = known.state === "leased" && known.worker === step.worker && step.fence === 0;
       const ref = { id: known.job.id, fence: known.job.fence + step.fence, at: clock.now() };
-      const outcome = step.kind === "done" ? { kind: "done" as const, ...ref, result: "1" } : { kind: "released" as const, ...ref };
+      const outcome =
+        step.kind === "done" ? { kind: "done" as const, ...ref, result: "1" } : { kind: "released" as const, ...ref };
       expect(await broker.settle(step.worker, [outcome])).toEqual([takes ? "taken" : "lease lost"]);
       if (!takes) return;
       known.state = "gone";
@@ -107,9 +139,17 @@ async function take(bench: Bench, model: Model, step: Step): Promise<void> {
     case "heartbeat": {
       const held = model.held(step.worker);
       const others = model.known.filter((each) => !held.includes(each)).slice(0, 3);
-      const answer = await broker.heartbeat(step.worker, [...held, ...others].map((each) => each.job));
+      const answer = await broker.heartbeat(
+        step.worker,
+        [...held, ...others].map((each) => each.job),
+      );
       expect(ids(answer.lost).sort()).toEqual(others.map((each) => each.job.id).sort());
-      expect([...answer.cancelled].sort()).toEqual(held.filter((each) => each.cancelled).map((each) => each.job.id).sort());
+      expect([...answer.cancelled].sort()).toEqual(
+        held
+          .filter((each) => each.cancelled)
+          .map((each) => each.job.id)
+          .sort(),
+      );
       model.beats.set(step.worker, clock.now());
       return;
     }
@@ -139,7 +179,12 @@ async function claim(bench: Bench, model: Model, step: Extract<Step, { do: "clai
   expect(got).toHaveLength(Math.min(step.max, queued.length));
   for (const lane of new Set(got.map(laneOf))) {
     const mine = got.filter((each) => laneOf(each) === lane);
-    expect(mine).toEqual(queued.map((each) => each.job).filter((each) => laneOf(each) === lane).slice(0, mine.length));
+    expect(mine).toEqual(
+      queued
+        .map((each) => each.job)
+        .filter((each) => laneOf(each) === lane)
+        .slice(0, mine.length),
+    );
   }
   for (const each of got) {
     const known = queued.find((other) => other.job.id === each.id) as Known;
@@ -154,18 +199,29 @@ async function claim(bench: Bench, model: Model, step: Extract<Step, { do: "clai
 async function finish(bench: Bench, model: Model): Promise<void> {
   const refs = model.known.map((each) => each.job);
   await bench.recordAll();
-  expect(ids(await bench.broker.missing(refs)).sort()).toEqual(model.known.filter((each) => each.state === "gone").map((each) => each.job.id).sort());
+  expect(ids(await bench.broker.missing(refs)).sort()).toEqual(
+    model.known
+      .filter((each) => each.state === "gone")
+      .map((each) => each.job.id)
+      .sort(),
+  );
   for (const alone of [false, true]) {
     const left = model.queued(alone);
     const got = await bench.claim("last", left.length + 1, { alone });
     expect(ids(got).sort()).toEqual(left.map((each) => each.job.id).sort());
     for (const each of got) model.events.push(`started ${each.id} ${each.fence}`);
-    await bench.broker.settle("last", got.map((each) => bench.done(each)));
+    await bench.broker.settle(
+      "last",
+      got.map((each) => bench.done(each)),
+    );
     for (const each of got) model.events.push(`done ${each.id} ${each.fence}`);
   }
   for (const by of WORKERS) {
     const held = model.held(by);
-    const results = await bench.broker.settle(by, held.map((each) => bench.done(each.job)));
+    const results = await bench.broker.settle(
+      by,
+      held.map((each) => bench.done(each.job)),
+    );
     expect(results.every((result) => result === "taken")).toBe(true);
     for (const each of held) model.emit("done", each);
   }
@@ -183,7 +239,7 @@ export function modelContract(open: () => Promise<Bench>): void {
           for (const step of history) await take(bench, model, step);
           await finish(bench, model);
         }),
-        { numRuns: 300, interruptAfterTimeLimit: 15_000, markInterruptAsFailure: false },
+        { numRuns: 300, timeout: 5_000 },
       );
     });
   });

@@ -28,7 +28,11 @@ interface Step {
 }
 const holding = (task: Task): boolean => life.accepts(task, task.fence);
 const running = (task: Task): boolean => task.status === "in progress";
-const outcome = (name: string, apply: (task: Task) => Task): Step => ({ name, when: (task) => holding(task) && running(task), apply });
+const outcome = (name: string, apply: (task: Task) => Task): Step => ({
+  name,
+  when: (task) => holding(task) && running(task),
+  apply,
+});
 
 const STEPS: readonly Step[] = [
   { name: "comeDue", when: (task) => task.status === "scheduled" || task.status === "retrying", apply: life.comeDue },
@@ -58,7 +62,7 @@ const newTask = (maxAttempts: number, delayMs: number): Task =>
 const histories = fc.record({
   maxAttempts: fc.integer({ min: 1, max: 5 }),
   delayMs: fc.constantFrom(0, 500),
-  picks: fc.array(fc.nat(1_000), { maxLength: 60 }),
+  picks: fc.array(fc.nat(1_000), { maxLength: 60, size: "max" }),
 });
 type History = typeof histories extends fc.Arbitrary<infer H> ? H : never;
 
@@ -121,7 +125,8 @@ describe("the life of a task", () => {
 
   test("a running task that is to be cancelled never queues, waits or runs again", () => {
     always((before, step, after) => {
-      if (before.cancelRequested && step.name !== "retryByOwner") expect(["in progress", "cancelled", "done"]).toContain(after.status);
+      if (before.cancelRequested && step.name !== "retryByOwner")
+        expect(["in progress", "cancelled", "done"]).toContain(after.status);
       if (step.name === "retryByOwner") expect(after.cancelRequested).toBe(false);
     });
   });
@@ -192,14 +197,25 @@ describe("backoff", () => {
 
   test("the bound doubles with each attempt until it reaches the longest wait", () => {
     const policy = { maxAttempts: 9, backoffMs: 1_000, maxBackoffMs: 10_000 };
-    expect([1, 2, 3, 4, 5, 6].map((attempt) => backoffMs(policy, attempt, 1))).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+    expect([1, 2, 3, 4, 5, 6].map((attempt) => backoffMs(policy, attempt, 1))).toEqual([
+      1_000, 2_000, 4_000, 8_000, 10_000, 10_000,
+    ]);
     expect(backoffMs(policy, 6, 0)).toBe(0);
   });
 });
 
 describe("durations", () => {
   test("a number and a unit", () => {
-    const cases = { "500ms": 500, "30s": 30_000, "5m": 300_000, "2h": 7_200_000, "7d": 604_800_000, "1.5s": 1_500, " 1s ": 1_000, "0s": 0 };
+    const cases = {
+      "500ms": 500,
+      "30s": 30_000,
+      "5m": 300_000,
+      "2h": 7_200_000,
+      "7d": 604_800_000,
+      "1.5s": 1_500,
+      " 1s ": 1_000,
+      "0s": 0,
+    };
     for (const [text, ms] of Object.entries(cases)) expect(parseDuration(text)).toBe(ms);
   });
 

@@ -10,7 +10,8 @@ const stored = (core: Core): string[] =>
     .query<{ key: string }, []>("SELECT key FROM meta WHERE key LIKE 'test-%' ORDER BY key")
     .all()
     .map(({ key }) => key);
-const settled = async (work: readonly Promise<unknown>[]): Promise<string[]> => (await Promise.allSettled(work)).map(({ status }) => status);
+const settled = async (work: readonly Promise<unknown>[]): Promise<string[]> =>
+  (await Promise.allSettled(work)).map(({ status }) => status);
 
 describe("group commit", () => {
   test("what one turn hands in is one transaction, in the order in which it came", async () => {
@@ -82,7 +83,9 @@ describe("group commit", () => {
   test("an effect can hand in work of its own", async () => {
     await using core = await openCore();
     const inner = Promise.withResolvers<void>();
-    await core.work.grouped((tx) => tx.afterCommit(() => core.work.grouped(() => insert(core, "test-inner")).then(inner.resolve)));
+    await core.work.grouped((tx) =>
+      tx.afterCommit(() => core.work.grouped(() => insert(core, "test-inner")).then(inner.resolve)),
+    );
     await inner.promise;
     expect(stored(core)).toEqual(["test-inner"]);
   });
@@ -108,9 +111,15 @@ describe("group commit", () => {
   test("memory and rows stay the same when a group with submissions is rolled back", async () => {
     await using core = await openCore();
     await core.tasks.submit(ANNA, "job", {});
-    const work = [core.tasks.submit(ANNA, "job", {}), core.tasks.cancel(ANNA, "nobody"), core.tasks.submit(ANNA, "job", { text: "x".repeat(5_000) })];
+    const work = [
+      core.tasks.submit(ANNA, "job", {}),
+      core.tasks.cancel(ANNA, "nobody"),
+      core.tasks.submit(ANNA, "job", { text: "x".repeat(5_000) }),
+    ];
     expect(await settled(work)).toEqual(["fulfilled", "rejected", "fulfilled"]);
-    expect([core.quotas.total, core.window.inBroker, core.store.countPending(), core.store.countPending(1)]).toEqual([3, 3, 3, 3]);
+    expect([core.quotas.total, core.window.inBroker, core.store.countPending(), core.store.countPending(1)]).toEqual([
+      3, 3, 3, 3,
+    ]);
     expect((await core.claim(9)).map(({ fence }) => fence)).toEqual([1, 1, 1]);
     expect(core.notices.all.filter(({ task }) => task.status === "queued")).toHaveLength(3);
   });

@@ -1,6 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Job } from "../../src/ports/broker.ts";
 import { ANNA, failed, manual, openCore, policy } from "../support/core.ts";
+
+// The preload's limit holds for the first file of a run only.
+setDefaultTimeout(30_000);
 
 describe("the scheduler", () => {
   test("queues a delayed task when its time has come, and not before", async () => {
@@ -29,7 +32,11 @@ describe("the scheduler", () => {
       expect(await core.scheduler.tick()).toBe(1);
       expect(core.store.get(task.id)?.error).toBeNull();
     }
-    expect(core.store.get(task.id)).toMatchObject({ status: "failed", attempt: 3, error: { code: "error", message: "it broke" } });
+    expect(core.store.get(task.id)).toMatchObject({
+      status: "failed",
+      attempt: 3,
+      error: { code: "error", message: "it broke" },
+    });
   });
 
   test("the earliest goes first, whatever the order in which they came", async () => {
@@ -43,7 +50,12 @@ describe("the scheduler", () => {
 
   test("more than one batch comes due at once", async () => {
     await using core = await openCore();
-    await core.tasks.submitBatch(ANNA, "job", Array.from({ length: 1_200 }, () => ({})), { delayMs: 10 });
+    await core.tasks.submitBatch(
+      ANNA,
+      "job",
+      Array.from({ length: 1_200 }, () => ({})),
+      { delayMs: 10 },
+    );
     manual(core).advance(10);
     expect(await core.scheduler.tick()).toBe(1_200);
     expect(await core.scheduler.tick()).toBe(0);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { dispatch, type Priority, type Task } from "../../src/domain/task.ts";
 import type { Job } from "../../src/ports/broker.ts";
@@ -6,14 +6,35 @@ import type { Lane } from "../../src/ports/tasks.ts";
 import { Window, type WindowLimits } from "../../src/services/window.ts";
 import { ADMIN, ANNA, BEN, type Core, done, openCore } from "../support/core.ts";
 
+// The preload's limit holds for the first file of a run only.
+setDefaultTimeout(30_000);
+
 const LIMITS: WindowLimits = { lane: 4, total: 10, bytes: 10_000 };
 const lane = (owner: number, name = "job", priority: Priority = "normal"): Lane => ({ queue: "default", name, priority, owner });
 
 let made = 0;
 function queued(owner: number, of: Partial<Task> = {}): Task {
   made += 1;
-  const spec = { ...lane(owner), id: `task-${made}`, status: "queued" as const, attempt: 1, maxAttempts: 1, fence: 0, dispatched: false, deaths: 0 };
-  const rest = { cancelRequested: false, progress: null, message: null, error: null, createdAt: 0, runAt: 0, startedAt: null, finishedAt: null };
+  const spec = {
+    ...lane(owner),
+    id: `task-${made}`,
+    status: "queued" as const,
+    attempt: 1,
+    maxAttempts: 1,
+    fence: 0,
+    dispatched: false,
+    deaths: 0,
+  };
+  const rest = {
+    cancelRequested: false,
+    progress: null,
+    message: null,
+    error: null,
+    createdAt: 0,
+    runAt: 0,
+    startedAt: null,
+    finishedAt: null,
+  };
   return { ...spec, ...rest, ...of };
 }
 
@@ -87,10 +108,17 @@ describe("the window", () => {
 });
 
 describe("the window, whatever happens", () => {
-  const changes = fc.array(fc.record({ owner: fc.integer({ min: 1, max: 4 }), step: fc.nat(3), pick: fc.nat(50) }), { maxLength: 80 });
+  const changes = fc.array(fc.record({ owner: fc.integer({ min: 1, max: 4 }), step: fc.nat(3), pick: fc.nat(50) }), {
+    maxLength: 80,
+    size: "max",
+  });
 
   /** Random changes to tasks of some lanes; `follow` is told of each. */
-  const play = (window: Window, history: readonly { owner: number; step: number; pick: number }[], follow: (before: Task | null, after: Task) => void): Task[] => {
+  const play = (
+    window: Window,
+    history: readonly { owner: number; step: number; pick: number }[],
+    follow: (before: Task | null, after: Task) => void,
+  ): Task[] => {
     const tasks: Task[] = [];
     const change = (index: number, after: Task): void => {
       const before = tasks[index] as Task;
@@ -149,7 +177,15 @@ describe("feeding", () => {
   test("invariant 8: a backlog far larger than the window runs through it in order, and the broker never holds more", async () => {
     await using core = await openCore({ window: { lane: 5, total: 12, bytes: 1_000_000 } });
     const owners = [ANNA, BEN, ADMIN];
-    const sent = await Promise.all(owners.map((who) => core.tasks.submitBatch(who, "job", Array.from({ length: 40 }, () => ({})))));
+    const sent = await Promise.all(
+      owners.map((who) =>
+        core.tasks.submitBatch(
+          who,
+          "job",
+          Array.from({ length: 40 }, () => ({})),
+        ),
+      ),
+    );
     const got: Job[] = [];
     while (got.length < 120) {
       expect(core.window.inBroker).toBeLessThanOrEqual(12);
@@ -166,8 +202,16 @@ describe("feeding", () => {
 
   test("invariant 9: a newcomer is served within about a turn, though others fill the window", async () => {
     await using core = await openCore({ window: { lane: 5, total: 10, bytes: 1_000_000 } });
-    await core.tasks.submitBatch(ANNA, "job", Array.from({ length: 50 }, () => ({})));
-    await core.tasks.submitBatch(BEN, "job", Array.from({ length: 50 }, () => ({})));
+    await core.tasks.submitBatch(
+      ANNA,
+      "job",
+      Array.from({ length: 50 }, () => ({})),
+    );
+    await core.tasks.submitBatch(
+      BEN,
+      "job",
+      Array.from({ length: 50 }, () => ({})),
+    );
     const late = await core.tasks.submit(ADMIN, "job", {});
     for (let turns = 1; ; turns += 1) {
       const [job] = await core.claim(1);
@@ -180,7 +224,11 @@ describe("feeding", () => {
 
   test("large inputs enter by their bytes, and a large backlog is not read into memory at once", async () => {
     await using core = await openCore({ window: { lane: 1_000, total: 1_000, bytes: 100_000 } });
-    await core.tasks.submitBatch(ANNA, "job", Array.from({ length: 30 }, () => ({ text: "x".repeat(20_000) })));
+    await core.tasks.submitBatch(
+      ANNA,
+      "job",
+      Array.from({ length: 30 }, () => ({ text: "x".repeat(20_000) })),
+    );
     expect(core.window.inBroker).toBeLessThanOrEqual(6);
     let ran = 0;
     while (ran < 30) {

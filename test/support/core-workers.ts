@@ -90,6 +90,8 @@ export async function openFloor(files: TaskFiles, options: FloorOptions = {}) {
   });
   supervisor.start();
   const submit = (name: string, input: unknown = {}): Promise<StoredTask> => core.tasks.submit(ANNA, name, input);
+  const begun = ({ id }: { id: string }): Promise<void> =>
+    core.notices.until(() => core.notices.all.some(({ kind, task }) => kind === "progress" && task.id === id));
   return {
     core,
     supervisor,
@@ -100,6 +102,14 @@ export async function openFloor(files: TaskFiles, options: FloorOptions = {}) {
       const task = await submit(name, input);
       return core.notices.status(task.id, "in progress");
     },
+    /** Submits, and resolves with the task once its code has reported progress: it has begun, beyond doubt. */
+    async begun(name: string, input: unknown = {}): Promise<StoredTask> {
+      const task = await submit(name, input);
+      await begun(task);
+      return task;
+    },
+    /** Resolves once the task has reported progress. */
+    reported: begun,
     /** Resolves with the row once the task has ended. */
     async ended({ id }: { id: string }): Promise<TaskWithBody> {
       await core.notices.ended(id);

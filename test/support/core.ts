@@ -29,7 +29,15 @@ export const ADMIN: Caller = { n: 3, id: "admin", admin: true };
 /** A task definition of a test's own. */
 export function policy(name: string, of: Partial<TaskPolicy> = {}): TaskPolicy {
   const input = { type: "object", properties: { x: { type: "integer" }, text: { type: "string" } }, additionalProperties: false };
-  return { name, description: "", queue: "default", input, timeoutMs: 60_000, retry: { maxAttempts: 3, backoffMs: 1_000, maxBackoffMs: 60_000 }, ...of };
+  return {
+    name,
+    description: "",
+    queue: "default",
+    input,
+    timeoutMs: 60_000,
+    retry: { maxAttempts: 3, backoffMs: 1_000, maxBackoffMs: 60_000 },
+    ...of,
+  };
 }
 
 export interface CoreOptions {
@@ -122,7 +130,24 @@ export async function openCore(options: CoreOptions = {}) {
     recorder.start();
     await reconciler.start();
   }
-  const parts = { db, clock, random, log, lines, store, work, hub, window, quotas, dispatcher, scheduler, recorder, reconciler, definitions, tasks };
+  const parts = {
+    db,
+    clock,
+    random,
+    log,
+    lines,
+    store,
+    work,
+    hub,
+    window,
+    quotas,
+    dispatcher,
+    scheduler,
+    recorder,
+    reconciler,
+    definitions,
+    tasks,
+  };
   return {
     ...parts,
     notices: notifier,

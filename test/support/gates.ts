@@ -23,7 +23,11 @@ export class Gates {
     const path = `/${this.#count}`;
     const gate = { arrived: Promise.withResolvers<void>(), opened: Promise.withResolvers<string>() };
     this.#gates.set(path, gate);
-    return { url: `http://127.0.0.1:${this.#server.port}${path}`, arrived: gate.arrived.promise, open: (text = "open") => gate.opened.resolve(text) };
+    return {
+      url: `http://127.0.0.1:${this.#server.port}${path}`,
+      arrived: gate.arrived.promise,
+      open: (text = "open") => gate.opened.resolve(text),
+    };
   }
 
   async stop(): Promise<void> {

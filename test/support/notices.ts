@@ -120,12 +120,18 @@ export class NoticeClient {
 
   /** The notice of a task's end. */
   async ended(id: string): Promise<Notice> {
-    return (await this.next((message) => isNotice(message) && message.task_id === id && ENDED.includes(message.status), `the end of ${id}`)) as Notice;
+    return (await this.next(
+      (message) => isNotice(message) && message.task_id === id && ENDED.includes(message.status),
+      `the end of ${id}`,
+    )) as Notice;
   }
 
   /** The first notice of a task with a status. */
   async status(id: string, status: Status): Promise<Notice> {
-    return (await this.next((message) => isNotice(message) && message.task_id === id && message.status === status, `${status} of ${id}`)) as Notice;
+    return (await this.next(
+      (message) => isNotice(message) && message.task_id === id && message.status === status,
+      `${status} of ${id}`,
+    )) as Notice;
   }
 
   async close(): Promise<{ readonly code: number; readonly reason: string }> {
@@ -143,11 +149,15 @@ export class NoticeClient {
 }
 
 /** Opens a socket and waits for its first message. Rejects when the handshake is refused. */
-export async function connect(url: string, { headers = {}, protocols = [] }: { headers?: Record<string, string>; protocols?: string[] } = {}): Promise<NoticeClient> {
+export async function connect(
+  url: string,
+  { headers = {}, protocols = [] }: { headers?: Record<string, string>; protocols?: string[] } = {},
+): Promise<NoticeClient> {
   const socket = new WebSocket(url, { headers, protocols } as unknown as string[]);
   const client = new NoticeClient(socket);
   await client.until(() => client.messages.length > 0 || client.closed !== undefined, "the first message");
-  if (client.messages.length === 0) throw new Error(`the handshake was refused (${client.closed?.code} ${client.closed?.reason})`);
+  if (client.messages.length === 0)
+    throw new Error(`the handshake was refused (${client.closed?.code} ${client.closed?.reason})`);
   return client;
 }
 

@@ -1,12 +1,14 @@
+import type { Database } from "bun:sqlite";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServerSettings, startServer } from "../../src/compose.ts";
+import type { Status } from "../../src/domain/task.ts";
 import { jwtSigner } from "../../src/drivers/jwt.ts";
 import { sqliteAccounts } from "../../src/drivers/sqlite/accounts.ts";
 import { openDatabase } from "../../src/drivers/sqlite/database.ts";
+import { migrateUp } from "../../src/drivers/sqlite/migrate.ts";
 import { systemClock, systemRandom } from "../../src/drivers/system.ts";
-import type { Status } from "../../src/domain/task.ts";
 import { AccountAdmin } from "../../src/services/account-admin.ts";
 import { cheapPasswords, PASSWORD, SECRET } from "./accounts.ts";
 import { type LogLine, recordingLog } from "./manual-runtime.ts";
@@ -64,13 +66,21 @@ export class TestServer {
     this.#closeDatabase = parts.closeDatabase;
   }
 
-  static async start(settings: Partial<ServerSettings> = {}): Promise<TestServer> {
+  /** @param seed changes the database before the service starts on it */
+  static async start(settings: Partial<ServerSettings> = {}, seed?: (db: Database) => void): Promise<TestServer> {
     const root = mkdtempSync(join(tmpdir(), "artel-http-"));
     const tasks = join(root, "tasks");
     mkdirSync(tasks);
     for (const [name, text] of Object.entries(TASK_FILES)) writeFileSync(join(tasks, `${name}.ts`), text);
     const { log, lines } = recordingLog();
     const data = join(root, "data");
+    if (seed) {
+      mkdirSync(data);
+      const { db, close } = openDatabase(join(data, "artel.db"));
+      migrateUp(db);
+      seed(db);
+      close();
+    }
     const server = await startServer(
       {
         host: "127.0.0.1",

@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ANNA } from "../support/core.ts";
 import { type Floor, openFloor, TaskFiles } from "../support/core-workers.ts";
+
+// The preload's limit holds for the first file of a run only.
+setDefaultTimeout(30_000);
 
 const files = new TaskFiles({
   echo: `input: t.Object({ text: t.String(), times: t.Integer({ default: 2 }) }), run: ({ text, times }) => text.repeat(times)`,
@@ -50,7 +53,7 @@ describe("results", () => {
       "new Date(0)": '"1970-01-01T00:00:00.000Z"',
       "({ toJSON: () => 5 })": "5",
       "() => 1": "null",
-      "NaN": "null",
+      NaN: "null",
       "Promise.resolve(3)": "3",
     };
     const rows = await Promise.all(Object.keys(cases).map((code) => floor.run("returns", { code })));
@@ -98,8 +101,8 @@ describe("failures", () => {
       "new Error('plain')": "plain",
       "new TypeError('')": "TypeError",
       "'a string'": "a string",
-      "undefined": "undefined",
-      "null": "null",
+      undefined: "undefined",
+      null: "null",
       "({ a: 1 })": /a: 1/,
       "Symbol('s')": /Symbol/,
       "Object.assign(new Error('upper'), { code: 'ENOENT' })": "upper",
@@ -108,7 +111,8 @@ describe("failures", () => {
       "new Error('m'.repeat(100000))": /^m{2000}…$/,
       "new (class extends Error { get message() { throw new Error('mean') } })()": /./,
       "Object.defineProperty(new Error('x'), 'code', { get() { throw new Error('mean') } })": /./,
-      "new Proxy({}, { get() { throw new Error('mean') }, getPrototypeOf() { throw new Error('mean') }, ownKeys() { throw new Error('mean') } })": /./,
+      "new Proxy({}, { get() { throw new Error('mean') }, getPrototypeOf() { throw new Error('mean') }, ownKeys() { throw new Error('mean') } })":
+        /./,
       "new Proxy(new Error('p'), { get() { throw new Error('mean') } })": /./,
     };
     const rows = await Promise.all(Object.keys(cases).map((code) => floor.run("throws", { code })));
@@ -127,7 +131,8 @@ describe("failures", () => {
 });
 
 describe("progress", () => {
-  const told = (id: string) => floor.notices.all.filter(({ task, kind }) => task.id === id && kind === "progress").map(({ task }) => task);
+  const told = (id: string) =>
+    floor.notices.all.filter(({ task, kind }) => task.id === id && kind === "progress").map(({ task }) => task);
 
   test("the first at once, then at most ten a second even where the task logs as well, none after the end", async () => {
     const row = await floor.run("steps", { ms: 1_000 });
@@ -167,7 +172,11 @@ describe("logs", () => {
   test("are bounded in lines and in length", async () => {
     const [many, wide] = await Promise.all([floor.run("chatty"), floor.run("wide")]);
     const lines = messages((many as { id: string }).id);
-    expect([lines.length, lines[999]?.trim(), lines[1_000]]).toEqual([1_001, "line 999 x", "the log is full: later lines are dropped"]);
+    expect([lines.length, lines[999]?.trim(), lines[1_000]]).toEqual([
+      1_001,
+      "line 999 x",
+      "the log is full: later lines are dropped",
+    ]);
     const long = messages((wide as { id: string }).id);
     expect(Math.max(...long.map(({ length }) => length))).toBeLessThanOrEqual(8 * 1024 + 1);
     expect(long.join("").length).toBeLessThan(300 * 1024);

@@ -138,7 +138,13 @@ export class EmbeddedBroker implements Broker {
     const jobs: Job[] = [];
     for (const entry of entries) {
       if (!this.#holds(request.worker, entry)) continue;
-      if (entry.cancelled) this.#settleOne(request.worker, entry, { kind: "cancelled", id: entry.job.id, fence: entry.job.fence, at: this.#clock.now() });
+      if (entry.cancelled)
+        this.#settleOne(request.worker, entry, {
+          kind: "cancelled",
+          id: entry.job.id,
+          fence: entry.job.fence,
+          at: this.#clock.now(),
+        });
       else jobs.push(entry.job);
     }
     return jobs;

@@ -55,7 +55,11 @@ export function asStartupError(path: string, cause: unknown): StartupError {
   const code = (cause as { code?: string } | null)?.code ?? "";
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
-    return new StartupError("database_corrupt", `${path} is not a sound SQLite database (${reason}): restore a backup or move the file away`, { cause });
+    return new StartupError(
+      "database_corrupt",
+      `${path} is not a sound SQLite database (${reason}): restore a backup or move the file away`,
+      { cause },
+    );
   }
   return new StartupError("database_unreadable", `cannot open ${path}: ${reason}`, { cause });
 }

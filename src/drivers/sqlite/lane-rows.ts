@@ -30,8 +30,12 @@ export class LaneRows {
     if (known !== undefined) return known;
     const { owner, queue, name } = lane;
     const values = [owner, queue, name, PRIORITIES.indexOf(lane.priority)];
-    const found = this.#sql<{ n: number }>("SELECT n FROM lanes WHERE owner = ? AND queue = ? AND name = ? AND priority = ?").get(...values);
-    const key = found?.n ?? Number(this.#sql("INSERT INTO lanes (owner, queue, name, priority) VALUES (?,?,?,?)").run(...values).lastInsertRowid);
+    const found = this.#sql<{ n: number }>("SELECT n FROM lanes WHERE owner = ? AND queue = ? AND name = ? AND priority = ?").get(
+      ...values,
+    );
+    const key =
+      found?.n ??
+      Number(this.#sql("INSERT INTO lanes (owner, queue, name, priority) VALUES (?,?,?,?)").run(...values).lastInsertRowid);
     this.#remember(key, { owner, queue, name, priority: lane.priority });
     this.#keys.set(text, key);
     return key;
@@ -42,7 +46,12 @@ export class LaneRows {
     if (known) return known;
     const row = this.#sql<LaneRow>("SELECT n, owner, queue, name, priority FROM lanes WHERE n = ?").get(key);
     if (!row) throw new Error(`there is no lane ${key}`);
-    return this.#remember(key, { owner: row.owner, queue: row.queue, name: row.name, priority: PRIORITIES[row.priority] ?? "normal" });
+    return this.#remember(key, {
+      owner: row.owner,
+      queue: row.queue,
+      name: row.name,
+      priority: PRIORITIES[row.priority] ?? "normal",
+    });
   }
 
   /** A transaction was rolled back: lanes made in it are not there. */

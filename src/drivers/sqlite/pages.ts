@@ -22,7 +22,10 @@ export function readPage(sql: Prepared, query: PageQuery): { rows: TaskRow[]; ne
   const { index, walk, filter } = plan(query);
   const walked = join([...walk, ...(before === undefined ? [] : [{ text: "n < ?", values: [before] }])]);
   if (filter.length === 0) {
-    const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT ?`).all(...walked.values, limit + 1);
+    const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT ?`).all(
+      ...walked.values,
+      limit + 1,
+    );
     return cut(rows, limit, null);
   }
   const beyond = sql<{ n: number }>(`SELECT n FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT 1 OFFSET ${SCAN_LIMIT}`);
@@ -33,7 +36,10 @@ export function readPage(sql: Prepared, query: PageQuery): { rows: TaskRow[]; ne
     ...filter,
     ...(stop === undefined ? [] : [{ text: "n > ?", values: [stop] }]),
   ]);
-  const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${filtered.text} ORDER BY n DESC LIMIT ?`).all(...filtered.values, limit + 1);
+  const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${filtered.text} ORDER BY n DESC LIMIT ?`).all(
+    ...filtered.values,
+    limit + 1,
+  );
   return cut(rows, limit, stop === undefined ? null : stop + 1);
 }
 

@@ -42,7 +42,9 @@ const TERMINAL: readonly Status[] = ["done", "failed", "cancelled"];
 export const TERMINAL_CODES: readonly number[] = TERMINAL.map(statusCode);
 
 /** Statuses that the partial index `tasks_status` holds. */
-export const INDEXED_CODES: readonly number[] = STATUSES.flatMap((status, code) => (status === "queued" || status === "done" ? [] : [code]));
+export const INDEXED_CODES: readonly number[] = STATUSES.flatMap((status, code) =>
+  status === "queued" || status === "done" ? [] : [code],
+);
 
 /** SQLite uses a partial index only where its condition stands in the query to the letter. */
 export const inStatusIndex = (code: number): string => `status IN (${INDEXED_CODES.join(", ")}) AND status = ${code}`;

@@ -1,11 +1,30 @@
 import type { Database } from "bun:sqlite";
 import type { Task } from "../../domain/task.ts";
 import type { LogLine, Offset } from "../../ports/broker.ts";
-import type { ChangedTask, ChangeQuery, Lane, LaneCount, Page, PageQuery, StoredTask, TaskStore, TaskWithBody } from "../../ports/tasks.ts";
+import type {
+  ChangedTask,
+  ChangeQuery,
+  Lane,
+  LaneCount,
+  Page,
+  PageQuery,
+  StoredTask,
+  TaskStore,
+  TaskWithBody,
+} from "../../ports/tasks.ts";
 import { LaneRows } from "./lane-rows.ts";
 import { readPage } from "./pages.ts";
 import { type Prepared, preparedOn } from "./prepared.ts";
-import { BODY_COLUMNS, type BodyRow, COLUMNS, inStatusIndex, statusCode, type TaskRow, TERMINAL_CODES, toTask } from "./task-rows.ts";
+import {
+  BODY_COLUMNS,
+  type BodyRow,
+  COLUMNS,
+  inStatusIndex,
+  statusCode,
+  type TaskRow,
+  TERMINAL_CODES,
+  toTask,
+} from "./task-rows.ts";
 
 /** A step of purging looks at no more than this many of the oldest rows. */
 const PURGE_SCAN = 2_000;
@@ -118,7 +137,12 @@ export class SqliteTasks implements TaskStore {
   }
 
   saveProgress(id: string, fence: number, progress: number | null, message: string | null): void {
-    this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE id = ? AND fence = ? AND status = 2").run(progress, message, id, fence);
+    this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE id = ? AND fence = ? AND status = 2").run(
+      progress,
+      message,
+      id,
+      fence,
+    );
     const live = this.#live.get(id);
     if (live?.status === "in progress" && live.fence === fence) this.#live.set(id, { ...live, progress, message });
   }
@@ -182,7 +206,9 @@ export class SqliteTasks implements TaskStore {
   }
 
   due(now: number, limit: number): readonly StoredTask[] {
-    const rows = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE status IN (0, 3) AND run_at <= ? ORDER BY run_at LIMIT ?`).all(now, limit);
+    const rows = this.#sql<TaskRow>(
+      `SELECT ${COLUMNS} FROM tasks WHERE status IN (0, 3) AND run_at <= ? ORDER BY run_at LIMIT ?`,
+    ).all(now, limit);
     return rows.map((row) => this.#toTask(row));
   }
 
@@ -196,7 +222,9 @@ export class SqliteTasks implements TaskStore {
     const lanes = owner === undefined ? "" : "AND dispatched IN (0, 1) AND lane IN (SELECT n FROM lanes WHERE owner = ?)";
     // Each condition is one that a partial index answers.
     const conditions = [...[0, 2, 3].map((code) => `${inStatusIndex(code)} ${mine}`), `status = 1 ${lanes}`];
-    const counts = conditions.map((condition) => this.#sql<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE ${condition}`).get(...own));
+    const counts = conditions.map((condition) =>
+      this.#sql<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE ${condition}`).get(...own),
+    );
     return counts.reduce((sum, row) => sum + (row?.count ?? 0), 0);
   }
 
@@ -217,11 +245,9 @@ export class SqliteTasks implements TaskStore {
   }
 
   saveOffset(stream: string, offset: Offset): void {
-    this.#sql("INSERT INTO offsets (stream, epoch, id) VALUES (?,?,?) ON CONFLICT (stream) DO UPDATE SET epoch = excluded.epoch, id = excluded.id").run(
-      stream,
-      offset.epoch,
-      offset.id,
-    );
+    this.#sql(
+      "INSERT INTO offsets (stream, epoch, id) VALUES (?,?,?) ON CONFLICT (stream) DO UPDATE SET epoch = excluded.epoch, id = excluded.id",
+    ).run(stream, offset.epoch, offset.id);
   }
 
   purge(finishedBefore: number, after: number, limit: number): { removed: number; next: number | null } {
@@ -230,7 +256,9 @@ export class SqliteTasks implements TaskStore {
     ).all(after, PURGE_SCAN);
     // What was accepted later cannot have ended before; what lives on is stepped over.
     const oldest = rows.filter((row) => row.created_at < finishedBefore);
-    const ended = oldest.filter((row) => TERMINAL_CODES.includes(row.status) && (row.finished_at ?? 0) < finishedBefore).slice(0, limit);
+    const ended = oldest
+      .filter((row) => TERMINAL_CODES.includes(row.status) && (row.finished_at ?? 0) < finishedBefore)
+      .slice(0, limit);
     for (const { n, seq } of ended) {
       this.#sql("DELETE FROM tasks WHERE n = ?").run(n);
       this.#purgedSeq = Math.max(this.#purgedSeq, seq);
@@ -246,7 +274,11 @@ export class SqliteTasks implements TaskStore {
   }
 
   #start(task: StoredTask): void {
-    this.#sql("UPDATE tasks SET status = 2, seq = ?, started_at = ?, progress = NULL, message = NULL WHERE n = ?").run(task.seq, task.startedAt, task.n);
+    this.#sql("UPDATE tasks SET status = 2, seq = ?, started_at = ?, progress = NULL, message = NULL WHERE n = ?").run(
+      task.seq,
+      task.startedAt,
+      task.n,
+    );
   }
 
   #updateAll(task: StoredTask): void {
@@ -305,7 +337,10 @@ export class SqliteTasks implements TaskStore {
   }
 
   #setMeta(key: string, value: string): string {
-    this.#sql("INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(key, value);
+    this.#sql("INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(
+      key,
+      value,
+    );
     return value;
   }
 }

@@ -1,0 +1,204 @@
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { threadId } from "node:worker_threads";
+import type { FromThread } from "../../src/workers/messages.ts";
+import type { Hand, HandKind } from "../../src/workers/slot-worker.ts";
+import { SlotTable } from "../../src/workers/slots.ts";
+import { ANNA } from "../support/core.ts";
+import { openFloor, TaskFiles, THREADS } from "../support/core-workers.ts";
+
+// The preload's limit holds for the first file of a run only.
+setDefaultTimeout(30_000);
+
+const files = new TaskFiles({
+  idle: `input: t.Object({}), run: () => null`,
+  thread: `input: t.Object({}), run: async () => (await import("node:worker_threads")).threadId`,
+  holds: `input: t.Object({ gate: t.String() }), async run({ gate }, ctx) { await open(ctx, gate); return (await import("node:worker_threads")).threadId; }`,
+  busy: `input: t.Object({ gate: t.String() }), timeout: 60_000, run({ gate }, ctx) { ctx.progress(0); while (!existsSync(gate)); return null; }`,
+});
+afterAll(() => files[Symbol.dispose]());
+
+interface Watched extends HandKind {
+  readonly hands: Hand[];
+  readonly ended: number;
+}
+
+/** Real threads whose messages and ends are seen, and may be changed, on the way. */
+function watched(change: (message: FromThread) => FromThread = (message) => message): Watched {
+  const hands: Hand[] = [];
+  let ended = 0;
+  return {
+    hands,
+    get ended() {
+      return ended;
+    },
+    sharesMemory: true,
+    start(init, onMessage, onEnd) {
+      const hand = THREADS.start(
+        init,
+        (text) => onMessage(JSON.stringify(change(JSON.parse(text) as FromThread))),
+        () => {
+          ended += 1;
+          onEnd();
+        },
+      );
+      hands.push(hand);
+      return hand;
+    },
+  };
+}
+
+describe("threads", () => {
+  test("2,000 tasks on two of them end once each", async () => {
+    await using floor = await openFloor(files, { threads: 2, slots: 32 });
+    const tasks = [
+      ...(await floor.core.tasks.submitBatch(
+        ANNA,
+        "idle",
+        Array.from({ length: 1_000 }, () => ({})),
+      )),
+      ...(await floor.core.tasks.submitBatch(
+        ANNA,
+        "idle",
+        Array.from({ length: 1_000 }, () => ({})),
+      )),
+    ];
+    const all = new Set(tasks.map(({ id }) => id));
+    const ends: string[] = [];
+    await floor.notices.until(() => floor.core.quotas.total === 0);
+    for (const { task } of floor.notices.all) if (task.status === "done") ends.push(task.id);
+    expect(ends).toHaveLength(2_000);
+    expect(new Set(ends)).toEqual(all);
+    expect(floor.core.db.query("SELECT count(*) AS n FROM tasks WHERE attempt = 1 AND fence = 1 AND deaths = 0").get()).toEqual({
+      n: 2_000,
+    });
+  });
+
+  test("share the work, and none of it runs in the main one", async () => {
+    await using floor = await openFloor(files, { threads: 2, slots: 2 });
+    const gate = files.path("share");
+    const tasks = await Promise.all(Array.from({ length: 4 }, () => floor.submit("holds", { gate })));
+    await floor.notices.until(() => tasks.every(({ id }) => floor.notices.statuses(id).includes("in progress")));
+    await Bun.write(gate, "");
+    const ran = await Promise.all(tasks.map(async (task) => (await floor.ended(task)).result));
+    expect(new Set(ran).size).toBe(2);
+    expect(ran).not.toContain(String(threadId));
+  });
+
+  test("a job that waits behind a busy one goes to a free thread", async () => {
+    await using floor = await openFloor(files, { threads: 2, slots: 8 });
+    const [gate, hold] = [files.path("busy"), files.path("hold")];
+    // Both are up, or all of it would go to the first.
+    const warm = await Promise.all(Array.from({ length: 16 }, () => floor.submit("holds", { gate: hold })));
+    await Bun.write(hold, "");
+    await Promise.all(warm.map(floor.ended));
+    const busy = await floor.begun("busy", { gate });
+    const others = await floor.core.tasks.submitBatch(
+      ANNA,
+      "idle",
+      Array.from({ length: 14 }, () => ({})),
+    );
+    for (const other of others) expect(await floor.ended(other)).toMatchObject({ status: "done", attempt: 1, fence: 1 });
+    expect(floor.core.store.get(busy.id)?.status).toBe("in progress");
+    await Bun.write(gate, "");
+    expect(await floor.ended(busy)).toMatchObject({ status: "done" });
+  });
+
+  test("one that is ended from outside says so, however busy: its jobs are not forgotten", async () => {
+    const kind = watched();
+    await using floor = await openFloor(files, { threads: 1, slots: 4, threadKind: kind });
+    const [gate, hold] = [files.path("outside"), files.path("outside-hold")];
+    const first = await floor.started("holds", { gate: hold });
+    const busy = await floor.begun("busy", { gate });
+    const behind = await floor.submit("idle");
+    kind.hands[0]?.kill();
+    await Bun.write(gate, "");
+    await Bun.write(hold, "");
+    for (const task of [first, busy, behind]) expect(await floor.ended(task)).toMatchObject({ status: "done", attempt: 1 });
+    expect(kind.ended).toBeGreaterThanOrEqual(1);
+    // Begun when the thread died of something unknown: to be run alone from then on. Not begun: never to blame.
+    expect(floor.core.store.get(busy.id)?.deaths).toBe(1);
+    expect(floor.core.store.get(behind.id)?.deaths).toBe(0);
+  });
+
+  test("a bloated one is replaced between jobs; nothing that runs there is lost", async () => {
+    let bloated = true;
+    const kind = watched((message) => (message.kind === "report" && bloated ? { ...message, heapBytes: 2 ** 31 } : message));
+    await using floor = await openFloor(files, { threads: 1, slots: 4, threadKind: kind });
+    const gate = files.path("recycle");
+    const held = await floor.started("holds", { gate });
+    await floor.run("idle");
+    const waiting = await floor.submit("thread");
+    expect(kind.ended).toBe(0);
+    bloated = false;
+    await Bun.write(gate, "");
+    expect(await floor.ended(held)).toMatchObject({ status: "done", attempt: 1, deaths: 0 });
+    expect(await floor.ended(waiting)).toMatchObject({ status: "done", fence: 1 });
+    expect([kind.hands.length, kind.ended]).toEqual([2, 1]);
+  });
+
+  test("one that ends before it is ready is started again, and the work waits for it", async () => {
+    const real = watched();
+    let broken = true;
+    const kind: HandKind = {
+      sharesMemory: true,
+      start(...args) {
+        const hand = real.start(...args);
+        if (broken) setImmediate(() => hand.kill());
+        broken = false;
+        return hand;
+      },
+    };
+    await using floor = await openFloor(files, { threads: 1, threadKind: kind });
+    expect(await floor.run("idle")).toMatchObject({ status: "done", attempt: 1, deaths: 0 });
+    expect(real.hands).toHaveLength(2);
+  });
+
+  test("a claim that fails is tried again", async () => {
+    await using floor = await openFloor(files, { threads: 1 });
+    await floor.run("idle");
+    const claim = floor.core.hub.claim.bind(floor.core.hub);
+    let failures = 2;
+    floor.core.hub.claim = (request) => {
+      failures -= 1;
+      return failures >= 0 ? Promise.reject(new Error("out of reach")) : claim(request);
+    };
+    expect(await floor.run("idle")).toMatchObject({ status: "done" });
+    expect(failures).toBeLessThan(0);
+  });
+
+  test("leave nothing behind: opened and stopped again and again, every thread ends", async () => {
+    const kind = watched();
+    for (let i = 0; i < 4; i += 1) {
+      await using floor = await openFloor(files, { threads: 2, slots: 2, threadKind: kind });
+      await floor.run("idle");
+    }
+    const deadline = Date.now() + 5_000;
+    while (kind.ended < kind.hands.length && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+    expect(kind.ended).toBe(kind.hands.length);
+  });
+});
+
+describe("a slot", () => {
+  test("is either begun or taken back, never both", () => {
+    const table = new SlotTable(2);
+    const thread = new SlotTable(2, table.buffer);
+    table.assign(0);
+    expect(table.revoke(0)).toBe(true);
+    expect(thread.begin(0, 5)).toBe(false);
+    expect(table.hasBegun(0)).toBe(false);
+    table.free(0);
+    table.assign(0);
+    expect(thread.begin(0, 7)).toBe(true);
+    expect([table.revoke(0), table.begunAt(0), table.hasBegun(0)]).toEqual([false, 7, true]);
+  });
+
+  test("whose job is over but unheard of has begun, cannot be taken back, and has no more limit", () => {
+    const table = new SlotTable(1);
+    table.assign(0);
+    table.begin(0, 7);
+    table.end(0);
+    expect([table.hasBegun(0), table.begunAt(0), table.revoke(0)]).toEqual([true, undefined, false]);
+    table.free(0);
+    expect(table.hasBegun(0)).toBe(false);
+  });
+});

@@ -285,7 +285,7 @@ async function assemble(
 
     /** Forward only: no new work, running work to its end or back to the queue, then what is stored, then the sockets. */
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
-      scheduler.stop();
+      await scheduler.stop();
       watch.stop();
       checkpoints.stop();
       await supervisor.stop(deadlineMs);

@@ -73,7 +73,7 @@ export class Recorder implements Service {
   /** Resolves when every event that the broker has now is stored (or could not be). */
   async drained(): Promise<void> {
     this.#poke();
-    while (this.#pumping) await this.#pumping;
+    while (this.#pumping !== undefined) await this.#pumping;
   }
 
   /** Writes the latest progress of running tasks to their rows. */

@@ -78,7 +78,8 @@ export class Feeder {
       for (const held of from.held()) {
         if (held.assignedAt > olderThan || from.begunAt(held) !== undefined) continue;
         const to = leastLoaded(workers.filter((worker) => worker !== from));
-        if (!to) return;
+        // What a claim under way is for must stay free, or its jobs would have to be given back.
+        if (!to || this.#freeSlots() <= this.#reserved) return;
         if (from.revoke(held)) to.assign([held.item], this.#parts.clock.now());
       }
     }

@@ -49,7 +49,7 @@ async function main(): Promise<void> {
         port: plan.port,
         socket: {
           data(socket, data) {
-            pending += data.latin1Slice();
+            pending += data.toString("latin1");
             const length = answerLength(pending);
             if (length === 0) return;
             if (!pending.startsWith("HTTP/1.1 2")) errors += 1;

@@ -22,9 +22,8 @@ export function metricsText(sources: MetricSources): () => Promise<{ text: strin
 }
 
 async function build(sources: MetricSources) {
-  const { Counter, collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
+  const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,
@@ -64,5 +63,12 @@ async function build(sources: MetricSources) {
   gauge("artel_tasks_waiting", "Queued tasks outside the broker's window", sources.waiting);
   gauge("artel_jobs_running", "Jobs that this process's workers hold", sources.running);
   gauge("artel_sockets", "Open WebSockets", sources.sockets);
+  // The library's own process metrics lean on what Bun does not measure, and then write "Nan", which is no number.
+  gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
+  gauge("process_start_time_seconds", "When the process started, seconds since 1970 UTC", () => performance.timeOrigin / 1_000);
+  gauge("process_cpu_seconds", "Processor time used so far, user and system", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
   return registry;
 }

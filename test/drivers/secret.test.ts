@@ -38,7 +38,7 @@ describe("the signing secret", () => {
   });
 
   test("that is too short is refused", () => {
-    expect(refusal(folder, "x".repeat(31))).toBe("secret_too_short");
+    expect(refusal(folder, "x".repeat(15))).toBe("secret_too_short");
     writeFileSync(join(folder, "secret"), "short\n");
     expect(refusal(folder)).toBe("secret_damaged");
     expect(readFileSync(join(folder, "secret"), "utf8")).toBe("short\n");

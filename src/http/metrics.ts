@@ -38,15 +38,18 @@ async function build(sources: MetricSources) {
     { version: sources.version },
     1,
   );
-  new Counter({
-    name: "artel_tasks_accepted_total",
-    help: "Tasks accepted since the start",
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(sources.accepted());
-    },
-  });
+  const total = (name: string, help: string, read: () => number): void => {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  };
+  total("artel_tasks_accepted_total", "Tasks accepted since the start", sources.accepted);
   new Counter({
     name: "artel_tasks_ended_total",
     help: "Tasks that ended since the start, by status",
@@ -66,7 +69,7 @@ async function build(sources: MetricSources) {
   // The library's own process metrics lean on what Bun does not measure, and then write "Nan", which is no number.
   gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
   gauge("process_start_time_seconds", "When the process started, seconds since 1970 UTC", () => performance.timeOrigin / 1_000);
-  gauge("process_cpu_seconds", "Processor time used so far, user and system", () => {
+  total("process_cpu_seconds_total", "Processor time used so far, user and system", () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });

@@ -114,7 +114,7 @@ describe("metrics", () => {
       labels: '{version="0.0.0-test"}',
       value: 1,
     });
-    for (const name of ["process_cpu_user_seconds_total", "artel_tasks_accepted_total", "artel_tasks_pending", "artel_sockets"]) {
+    for (const name of ["process_cpu_seconds_total", "artel_tasks_accepted_total", "artel_tasks_pending", "artel_sockets"]) {
       expect(samples.some((sample) => sample.name === name)).toBe(true);
     }
   });

@@ -72,7 +72,13 @@ function groupBy(items, key) {
 async function suite(bun, name, files, reports) {
   console.log(`\n== bun test ${name}`);
   const report = join(reports, `${name.replaceAll("/", "-")}.xml`);
-  const args = ["test", "--timeout=30000", "--reporter=junit", `--reporter-outfile=${report}`, ...files.map((file) => `./${file}`)];
+  const args = [
+    "test",
+    "--timeout=30000",
+    "--reporter=junit",
+    `--reporter-outfile=${report}`,
+    ...files.map((file) => `./${file}`),
+  ];
   const code = await run(bun, args, { timeoutMs: SUITE_LIMIT_MS });
   stopIfTold();
   const counts = readReport(report);

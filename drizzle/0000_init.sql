@@ -88,7 +88,6 @@ CREATE TABLE `tasks` (
 	FOREIGN KEY (`lane`) REFERENCES `lanes`(`n`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX `tasks_id` ON `tasks` (`id`);--> statement-breakpoint
 CREATE INDEX `tasks_owner` ON `tasks` (`owner`);--> statement-breakpoint
 CREATE INDEX `tasks_owner_seq` ON `tasks` (`owner`,`seq`);--> statement-breakpoint
 CREATE INDEX `tasks_status` ON `tasks` (`status`,`owner`) WHERE status IN (0, 2, 3, 5, 6);--> statement-breakpoint

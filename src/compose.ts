@@ -209,7 +209,6 @@ async function assemble(
     hub: broker,
     quotas,
     clock,
-    random,
   });
   const accounts = new Accounts({
     store: sqliteAccounts(orm),

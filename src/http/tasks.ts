@@ -6,6 +6,7 @@ import type { Priority } from "../domain/task.ts";
 import type { Accounts } from "../services/accounts.ts";
 import { type Caller, checkDelay, type SubmitOptions, type Tasks } from "../services/tasks.ts";
 import { BEARER_SECURITY, identifiedJsonBody, requireIdentity } from "./bearer.ts";
+import { readJson } from "./body.ts";
 import { problemResponses, type ResponsesDocument } from "./problem.ts";
 import * as schemas from "./task-schemas.ts";
 import { iso, taskJson, taskSummaryJson } from "./views.ts";
@@ -88,12 +89,15 @@ export function taskRoutes({ tasks, accounts }: Deps) {
     )
     .post(
       "/:name",
-      async ({ params, query, body, request }) => {
-        const task = await tasks.submit(await caller(request), params.name, body, submitOptions(query, request));
+      async ({ params, query, request }) => {
+        // 401 comes before anything is read, and a known token costs no promise.
+        const known = caller(request);
+        const who = known instanceof Promise ? await known : known;
+        const task = await tasks.submit(who, params.name, await readJson(request), submitOptions(query, request));
         return json(202, `{"task_id":"${task.id}","status":"${task.status}"}`, { location: `/tasks/${task.id}` });
       },
       {
-        parse: body,
+        parse: "none",
         query: schemas.SubmitQuery,
         detail: describe(
           "submitTask",
@@ -253,9 +257,9 @@ function ownerKey(who: Caller, accounts: Accounts, owner: string): number | "all
 const cursorOf = (n: number): string => Buffer.from(`n${n}`).toString("base64url");
 
 function cursorKey(cursor: string): number {
-  const n = Number(/^n(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"))?.[1]);
+  const n = Number(/^n(\d{1,16})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"))?.[1]);
   // Decoding is lenient, so what is decoded is compared as well.
-  if (cursor === cursorOf(n)) return n;
+  if (Number.isSafeInteger(n) && cursor === cursorOf(n)) return n;
   throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
 }
 

@@ -93,6 +93,8 @@ export interface TaskStore {
   /** Changes of tasks that retention removed lie at or below this seq. */
   purgedSeq(): number;
 
+  /** An id for a task that is accepted now (milliseconds since 1970 UTC): a UUIDv7; later ones sort after earlier ones. */
+  newId(now: number): string;
   insert(task: Task, seq: number, ownerId: string, args: string, idempotencyKey: string | null): StoredTask;
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined;
   get(id: string): StoredTask | undefined;
@@ -101,8 +103,8 @@ export interface TaskStore {
   update(before: StoredTask, after: StoredTask): void;
   /** Stores the transition to done with its result. */
   complete(before: StoredTask, after: StoredTask, result: string): void;
-  /** Progress without a transition: the row alone changes, and only while it is in progress at `fence`. */
-  saveProgress(id: string, fence: number, progress: number | null, message: string | null): void;
+  /** Progress without a transition: the row alone changes, and only while it is in progress at the task's fence. */
+  saveProgress(task: StoredTask): void;
 
   page(query: PageQuery): Page;
   /** Tasks by when they last changed, in seq order; results over `resultBytes` are left out. */

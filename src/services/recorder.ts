@@ -83,7 +83,7 @@ export class Recorder implements Service {
     this.#unsaved.clear();
     this.#parts.work
       .grouped(() => {
-        for (const task of tasks) this.#parts.store.saveProgress(task.id, task.fence, task.progress, task.message);
+        for (const task of tasks) this.#parts.store.saveProgress(task);
       })
       .catch((error: unknown) => this.#parts.log.warn("could not save progress", { error: String(error) }));
   }

@@ -5,7 +5,7 @@ import * as life from "../domain/task.ts";
 import type { BrokerHub, LogLine } from "../ports/broker.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Notifier } from "../ports/notices.ts";
-import type { Clock, Random } from "../ports/runtime.ts";
+import type { Clock } from "../ports/runtime.ts";
 import type { Page, StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Quotas } from "./quotas.ts";
@@ -53,7 +53,6 @@ interface Parts {
   readonly hub: BrokerHub;
   readonly quotas: Quotas;
   readonly clock: Clock;
-  readonly random: Random;
 }
 
 /** What users do with tasks. Whatever it answers has been committed. */
@@ -166,12 +165,12 @@ export class Tasks {
   }
 
   #accept(tx: Transaction, caller: Caller, policy: TaskPolicy, args: string, options: SubmitOptions): StoredTask {
-    const { store, dispatcher, quotas, notifier, clock, random, scheduler } = this.#parts;
+    const { store, dispatcher, quotas, notifier, clock, scheduler } = this.#parts;
     quotas.check(caller.n, 1);
     const now = clock.now();
     const accepted = life.accept(
       {
-        id: random.uuid(),
+        id: store.newId(now),
         owner: caller.n,
         name: policy.name,
         queue: policy.queue,

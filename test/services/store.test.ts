@@ -16,7 +16,7 @@ const NAMES = ["job", "other"] as const;
 function fill(core: Core, rows: readonly { owner: number; status: Status; name: string }[]): StoredTask[] {
   return core.work.now(() =>
     rows.map(({ owner, status, name }) => {
-      const id = core.random.uuid();
+      const id = core.store.newId(core.clock.now());
       const task = {
         ...accept({ id, owner, name, queue: "default", priority: "normal", maxAttempts: 1, delayMs: 0 }, 0),
         status,
@@ -89,8 +89,8 @@ describe("pages", () => {
     core.db.run("INSERT INTO lanes (n, owner, queue, name, priority) VALUES (1, 1, 'default', 'job', 1)");
     core.db.run(
       `WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 25000)
-       INSERT INTO tasks (id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths, cancel_requested, created_at, run_at, args)
-       SELECT 'old-' || n, 1, 1, CASE n WHEN 1 THEN ${statusCode("failed")} ELSE ${statusCode("done")} END, n, 1, 1, 1, 0, 0, 0, 0, 0, '{}' FROM i`,
+       INSERT INTO tasks (n, id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths, cancel_requested, created_at, run_at, args)
+       SELECT n, 'old-' || n, 1, 1, CASE n WHEN 1 THEN ${statusCode("failed")} ELSE ${statusCode("done")} END, n, 1, 1, 1, 0, 0, 0, 0, 0, '{}' FROM i`,
     );
     for (const query of [
       { status: "failed" },

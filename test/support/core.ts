@@ -124,7 +124,7 @@ export async function openCore(options: CoreOptions = {}) {
   const recorder = new Recorder({ hub, store, work, dispatcher, notifier, log, onPutOff: (at) => scheduler.expect(at) });
   const reconciler = new Reconciler({ hub, store, work, dispatcher, recorder, notifier, clock, log });
   const definitions = new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
-  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, clock, random });
+  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, clock });
   dispatcher.load();
   if (!options.idle) {
     recorder.start();

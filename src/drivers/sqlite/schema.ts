@@ -71,7 +71,7 @@ export const lanes = sqliteTable(
 export const tasks = sqliteTable(
   "tasks",
   {
-    /** Rises with acceptance: the order of pages and of a lane. */
+    /** Rises with acceptance: the order of pages and of a lane. The id carries it, so ids need no index; see task-ids.ts. */
     n: integer().primaryKey(),
     id: text().notNull(),
     owner: integer()
@@ -111,7 +111,6 @@ export const tasks = sqliteTable(
   // Every index is renewed at some step of every task, so there are no more of them than questions that need one; the
   // partial ones are as small as the set that they name.
   (t) => [
-    uniqueIndex("tasks_id").on(t.id),
     index("tasks_owner").on(t.owner),
     // What changed since: for catching up.
     index("tasks_owner_seq").on(t.owner, t.seq),

@@ -15,6 +15,7 @@ import type {
 import { LaneRows } from "./lane-rows.ts";
 import { readPage } from "./pages.ts";
 import { type Prepared, preparedOn } from "./prepared.ts";
+import { keyOfId, TaskIds } from "./task-ids.ts";
 import {
   BODY_COLUMNS,
   type BodyRow,
@@ -39,6 +40,7 @@ export class SqliteTasks implements TaskStore {
   readonly epoch: string;
   readonly #sql: Prepared;
   readonly #lanes: LaneRows;
+  readonly #ids: TaskIds;
   /** Dispatched tasks by id: as many as the window holds. */
   readonly #live = new Map<string, StoredTask>();
   readonly #ownerIds = new Map<number, string>();
@@ -54,6 +56,7 @@ export class SqliteTasks implements TaskStore {
     this.#purgedSeq = Number(this.#meta("purged_seq") ?? 0);
     this.#seq = Number(this.#meta("seq_limit") ?? 0);
     this.#seqLimit = this.#seq;
+    this.#ids = new TaskIds(this.#sql<{ n: number | null }>("SELECT max(n) AS n FROM tasks").get()?.n ?? 0);
   }
 
   /** A transaction was rolled back: what memory says may never have been stored. */
@@ -80,11 +83,18 @@ export class SqliteTasks implements TaskStore {
     return this.#purgedSeq;
   }
 
+  newId(now: number): string {
+    return this.#ids.next(now);
+  }
+
   insert(task: Task, seq: number, ownerId: string, args: string, idempotencyKey: string | null): StoredTask {
-    const { lastInsertRowid } = this.#sql(
-      `INSERT INTO tasks (id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths,
-         cancel_requested, created_at, run_at, idempotency_key, args) VALUES (?,?,?,?,?,?,?,?,?,0,0,?,?,?,?)`,
+    const n = keyOfId(task.id);
+    if (n === undefined) throw new Error(`"${task.id}" is no id of a task`);
+    this.#sql(
+      `INSERT INTO tasks (n, id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths,
+         cancel_requested, created_at, run_at, idempotency_key, args) VALUES (?,?,?,?,?,?,?,?,?,?,0,0,?,?,?,?)`,
     ).run(
+      n,
       task.id,
       task.owner,
       this.#lanes.keyOf(task),
@@ -100,7 +110,7 @@ export class SqliteTasks implements TaskStore {
       args,
     );
     this.#ownerIds.set(task.owner, ownerId);
-    return this.#keep({ ...task, n: Number(lastInsertRowid), seq, ownerId });
+    return this.#keep({ ...task, n, seq, ownerId });
   }
 
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined {
@@ -112,12 +122,15 @@ export class SqliteTasks implements TaskStore {
   get(id: string): StoredTask | undefined {
     const live = this.#live.get(id);
     if (live) return live;
-    const row = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ?`).get(id);
+    const n = keyOfId(id);
+    if (n === undefined) return undefined;
+    const row = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE n = ? AND id = ?`).get(n, id);
     return row ? this.#keep(this.#toTask(row)) : undefined;
   }
 
   withBody(id: string): TaskWithBody | undefined {
-    return this.#bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE id = ?`, id)[0];
+    const n = keyOfId(id);
+    return n === undefined ? undefined : this.#bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE n = ? AND id = ?`, n, id)[0];
   }
 
   update(before: StoredTask, after: StoredTask): void {
@@ -136,11 +149,11 @@ export class SqliteTasks implements TaskStore {
     this.#keep(after);
   }
 
-  saveProgress(id: string, fence: number, progress: number | null, message: string | null): void {
-    this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE id = ? AND fence = ? AND status = 2").run(
+  saveProgress({ id, n, fence, progress, message }: StoredTask): void {
+    this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE n = ? AND fence = ? AND status = 2").run(
       progress,
       message,
-      id,
+      n,
       fence,
     );
     const live = this.#live.get(id);

@@ -8,6 +8,9 @@ interface Item {
   readonly reject: (reason: unknown) => void;
 }
 
+/** A group commit of so many items or more says that there is load. */
+const LOADED = 8;
+
 /** The effects of one transaction, kept until it is known how it ended. */
 class Effects implements Transaction {
   readonly #committed: (() => void)[] = [];
@@ -40,6 +43,8 @@ export class SqliteUnitOfWork implements UnitOfWork {
   /** Transactions committed so far. */
   commits = 0;
   #waiting: Item[] = [];
+  /** Of the last group commit. */
+  #lastSize = 0;
   readonly #begin: Statement;
   readonly #commit: Statement;
 
@@ -60,8 +65,15 @@ export class SqliteUnitOfWork implements UnitOfWork {
 
   grouped<T>(work: (tx: Transaction) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#waiting.push({ run: work, resolve: resolve as Item["resolve"], reject }) === 1) setImmediate(() => this.flush());
+      if (this.#waiting.push({ run: work, resolve: resolve as Item["resolve"], reject }) === 1) this.#flushSoon();
     });
+  }
+
+  /** At the end of this turn; under load of the next one, whose requests are under way already: half as many commits. */
+  #flushSoon(): void {
+    const flush = (): void => this.flush();
+    if (this.#lastSize < LOADED) setImmediate(flush);
+    else setImmediate(() => setImmediate(flush));
   }
 
   /** Commits what waits, at once. */
@@ -69,6 +81,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
     const items = this.#waiting;
     if (items.length === 0) return;
     this.#waiting = [];
+    this.#lastSize = items.length;
     const effects = new Effects();
     let values: unknown[];
     try {

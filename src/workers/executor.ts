@@ -15,6 +15,8 @@ type Report = Extract<FromThread, { kind: "report" }>;
 
 interface Parts {
   readonly table: SlotTable;
+  /** How many jobs run at the same time. */
+  readonly atOnce: number;
   readonly load: (name: string) => TaskDefinition | Promise<TaskDefinition>;
   /** Where a task's code lies, if not inside the executable. */
   readonly fileOf: (name: string) => string | undefined;
@@ -36,6 +38,8 @@ export class Executor implements RunHost {
   readonly #endedFiles = new Set<string | undefined>();
   #queue: SlotJob[] = [];
   #pumping = false;
+  /** When the present burst is over, by performance.now(); 0: none is under way. */
+  #burstUntil = 0;
   #ended: { slot: number; outcome: Outcome }[] = [];
   #freed: number[] = [];
   #flushing = false;
@@ -96,21 +100,29 @@ export class Executor implements RunHost {
     this.#parts.send({ kind: "line", level, message });
   }
 
+  /** Begins what waits, as far as there is room; after a while others on this thread have their turn. */
   #pump(): void {
     this.#pumping = true;
-    const until = performance.now() + BURST_MS;
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      this.#begin(next);
-      if (performance.now() > until) break;
+    this.#burstUntil ||= performance.now() + BURST_MS;
+    while (this.#queue.length > 0 && this.#runs.size < this.#parts.atOnce && performance.now() <= this.#burstUntil) {
+      this.#begin(this.#queue.shift() as SlotJob);
     }
-    if (this.#queue.length === 0) {
-      this.#pumping = false;
+    if (this.#queue.length > 0 && this.#runs.size < this.#parts.atOnce) {
+      setImmediate(() => {
+        this.#burstUntil = 0;
+        this.#flush();
+        this.#pump();
+      });
       return;
     }
-    setImmediate(() => {
-      this.#flush();
-      this.#pump();
-    });
+    this.#pumping = false;
+  }
+
+  /** There is room again: what waits begins in this very turn, so that a burst of short jobs is reported as one. */
+  #pumpAgain(): void {
+    if (this.#pumping || this.#queue.length === 0) return;
+    this.#pumping = true;
+    queueMicrotask(() => this.#pump());
   }
 
   #begin({ slot, job }: SlotJob): void {
@@ -132,6 +144,7 @@ export class Executor implements RunHost {
     const last = { progress: run.progressShare, message: run.progressMessage };
     this.#ended.push({ slot: run.slot, outcome: unsent ? { ...outcome, last } : outcome });
     this.#flushSoon();
+    this.#pumpAgain();
   }
 
   #flushSoon(): void {
@@ -142,6 +155,7 @@ export class Executor implements RunHost {
 
   #flush(): void {
     this.#flushing = false;
+    this.#burstUntil = 0;
     const told = [...this.#unsent].filter((run) => this.#mayTell(run));
     if (this.#ended.length + this.#freed.length + told.length + this.#logged.size === 0) return;
     const report: Report = {

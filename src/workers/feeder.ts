@@ -5,6 +5,11 @@ import type { SlotWorker } from "./slot-worker.ts";
 /** After a claim that failed, in milliseconds. */
 const RETRY_MS = 500;
 
+/** A job that has waited this long behind a busy one goes to a free thread, in milliseconds. */
+const STUCK_MS = 20;
+/** Where no thread is free, jobs that were sent on the belief that all are short go back after this long, in milliseconds. */
+const EARLY_MS = 250;
+
 /** Claims jobs for the free slots of a crew. */
 export class Feeder {
   readonly #parts: SettlementParts;
@@ -71,17 +76,25 @@ export class Feeder {
     if (this.#again || jobs.length === free) this.#claim();
   }
 
-  /** Moves jobs that wait behind a busy one to workers with free slots. */
-  rebalance(olderThan: number): void {
+  /** Moves jobs that wait behind a busy one to workers with free slots, and gives back what was sent too early. */
+  rebalance(now: number): void {
     const workers = this.#workers();
     for (const from of workers) {
+      const early: Job[] = [];
       for (const held of from.held()) {
-        if (held.assignedAt > olderThan || from.begunAt(held) !== undefined) continue;
+        const waitedMs = now - held.assignedAt;
+        if (waitedMs <= STUCK_MS || from.begunAt(held) !== undefined) continue;
         const to = leastLoaded(workers.filter((worker) => worker !== from));
         // What a claim under way is for must stay free, or its jobs would have to be given back.
-        if (!to || this.#freeSlots() <= this.#reserved) return;
-        if (from.revoke(held)) to.assign([held.item], this.#parts.clock.now());
+        const free = to !== undefined && this.#freeSlots() > this.#reserved;
+        if (!free && !(from.overbooked && waitedMs > EARLY_MS)) break;
+        if (!from.revoke(held)) continue;
+        if (free) to.assign([held.item], now);
+        else early.push(held.item.job);
       }
+      if (early.length === 0) continue;
+      from.slowDown();
+      this.#settlement.release(early);
     }
   }
 

@@ -17,6 +17,7 @@ export function hostTasks(init: ThreadInit, send: (message: FromThread) => void)
   const library = new Library(init.sources);
   const executor = new Executor({
     table: new SlotTable(init.slots, init.table),
+    atOnce: init.atOnce,
     load: (name) => library.load(name),
     fileOf: (name) => library.file(name),
     send,

@@ -12,7 +12,7 @@ interface Parts {
   readonly kind: HandKind;
   /** How many suspects may run at the same time. */
   readonly size: number;
-  readonly init: Omit<ThreadInit, "table" | "slots">;
+  readonly init: Omit<ThreadInit, "table" | "slots" | "atOnce">;
 }
 
 /**
@@ -86,7 +86,7 @@ export class Isolation {
     if (this.#quiet) return settlement.release([job]);
     const worker = new SlotWorker(
       kind,
-      { ...init, slots: 1 },
+      { ...init, slots: 1, atOnce: 1 },
       {
         ready: () => {
           if (!this.#starting.delete(worker)) return;

@@ -24,7 +24,10 @@ export interface Source {
 
 /** What a thread is started with; only this message is cloned, for its shared memory. */
 export interface ThreadInit {
+  /** How many jobs it can hold. */
   readonly slots: number;
+  /** How many of them run at the same time; the others wait, and can be taken back. */
+  readonly atOnce: number;
   readonly table: SharedArrayBuffer;
   readonly sources: readonly Source[];
   readonly allowPrivateHosts: boolean;

@@ -39,6 +39,11 @@ export interface WorkerEvents {
   ended(worker: SlotWorker, left: readonly LeftJob[]): void;
 }
 
+/** Jobs that take less than this are short, in milliseconds on average. */
+const SHORT_MS = 2;
+/** How much the latest job counts in that average. */
+const MEAN_SHARE = 0.05;
+
 /** One thread or isolated process with its slots: the supervisor's side of it. */
 export class SlotWorker {
   /** Jobs that it has ended, and the last known size of its heap: what recycling goes by. */
@@ -53,12 +58,16 @@ export class SlotWorker {
   readonly #slots: (Held | "revoked" | undefined)[];
   readonly #hand: Hand;
   readonly #events: WorkerEvents;
+  readonly #atOnce: number;
   #heldCount = 0;
+  /** How long its jobs took lately, in milliseconds; unknown at first. */
+  #meanMs = Number.POSITIVE_INFINITY;
   #ready = false;
   #ended = false;
 
   constructor(kind: HandKind, init: Omit<ThreadInit, "table">, events: WorkerEvents) {
     this.#table = new SlotTable(init.slots);
+    this.#atOnce = init.atOnce;
     this.#sharesMemory = kind.sharesMemory;
     this.#slots = new Array<Held | undefined>(init.slots).fill(undefined);
     this.#events = events;
@@ -75,7 +84,19 @@ export class SlotWorker {
 
   /** How many more jobs it can take now. */
   get freeSlots(): number {
-    return this.#ready && !this.#ended && !this.retiring ? this.#slots.length - this.#heldCount : 0;
+    if (!this.#ready || this.#ended || this.retiring) return 0;
+    const room = this.#meanMs < SHORT_MS ? this.#slots.length : this.#atOnce;
+    return Math.max(0, room - this.#heldCount);
+  }
+
+  /** It holds more jobs than it can run at the same time, as is good only while they are short. */
+  get overbooked(): boolean {
+    return this.#heldCount > this.#atOnce;
+  }
+
+  /** Its jobs turned out not to be short. */
+  slowDown(): void {
+    this.#meanMs = Number.POSITIVE_INFINITY;
   }
 
   get alive(): boolean {
@@ -138,10 +159,17 @@ export class SlotWorker {
     } else {
       this.heapBytes = message.heapBytes;
       this.ranJobs += message.ended.length;
-      for (const { slot } of message.ended) this.#free(slot);
+      for (const { slot, outcome } of message.ended) {
+        this.#measure(outcome.at - this.#table.lastBegunAt(slot));
+        this.#free(slot);
+      }
       for (const slot of message.freed) this.#free(slot);
       this.#events.report(this, message);
     }
+  }
+
+  #measure(ms: number): void {
+    this.#meanMs = Number.isFinite(this.#meanMs) ? this.#meanMs + (ms - this.#meanMs) * MEAN_SHARE : ms;
   }
 
   #free(slot: number): void {

@@ -56,6 +56,11 @@ export class SlotTable {
     return state === RUNNING || state === ENDED;
   }
 
+  /** When the slot's latest job began, milliseconds since 1970 UTC, whether or not it is over. */
+  lastBegunAt(slot: number): number {
+    return this.#begunAt[slot] ?? 0;
+  }
+
   /** When the slot's job began, milliseconds since 1970 UTC; undefined: it has not, or is over. */
   begunAt(slot: number): number | undefined {
     return Atomics.load(this.#state, slot) === RUNNING ? this.#begunAt[slot] : undefined;

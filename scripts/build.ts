@@ -17,6 +17,8 @@ const SOURCES = ["src", "drizzle", "package.json", "bun.lock", "tsconfig.json", 
 const FLAGS = [
   "--compile",
   "--bytecode",
+  // What a command does not need, such as the docs page or the validator, is not read before it is needed.
+  "--splitting",
   // Without it, bytecode makes import.meta.url a path of the building machine, and workers are looked for there.
   "--format=esm",
   // Renamed identifiers break Elysia's analysis of handlers, so these two and not --minify.

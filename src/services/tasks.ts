@@ -94,8 +94,9 @@ export class Tasks {
     const known = this.#known(name);
     const problems = [];
     for (const [i, input] of inputs.entries()) {
-      const found = await known.check(input);
-      problems.push(...found.map((problem) => ({ path: `/${i}${problem.path}`, message: problem.message })));
+      const checked = known.check(input);
+      const found = checked instanceof Promise ? await checked : checked;
+      for (const problem of found) problems.push({ path: `/${i}${problem.path}`, message: problem.message });
     }
     refuse(name, problems);
     const args = inputs.map((input) => JSON.stringify(input));

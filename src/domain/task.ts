@@ -93,64 +93,64 @@ export function accept(spec: NewTask, now: number): Task {
 }
 
 /** Its time has come: a scheduled task queues for its first attempt, a retrying one for its next. */
-export function comeDue(task: Task): Task {
+export function comeDue<T extends Task>(task: T): T {
   return { ...task, status: "queued", attempt: task.status === "retrying" ? task.attempt + 1 : task.attempt, error: null };
 }
 
 /** It enters the broker's window, under a new fence. No transition that a user sees. */
-export function dispatch(task: Task): Task {
+export function dispatch<T extends Task>(task: T): T {
   return { ...task, fence: task.fence + 1, dispatched: true };
 }
 
 /** A worker took it up. */
-export function start(task: Task, at: number): Task {
+export function start<T extends Task>(task: T, at: number): T {
   return { ...task, status: "in progress", startedAt: at, finishedAt: null, progress: null, message: null };
 }
 
 /** Its run returned. */
-export function complete(task: Task, at: number): Task {
+export function complete<T extends Task>(task: T, at: number): T {
   return end(task, "done", at, null, 1);
 }
 
 /** Its last attempt failed, or one that allows no other. */
-export function fail(task: Task, at: number, error: TaskFailure): Task {
+export function fail<T extends Task>(task: T, at: number, error: TaskFailure): T {
   return end(task, "failed", at, error, task.progress);
 }
 
 /** Its owner's wish: before it ran, while it waited, or as the run stopped. */
-export function cancel(task: Task, at: number): Task {
+export function cancel<T extends Task>(task: T, at: number): T {
   return end(task, "cancelled", at, { code: "cancelled", message: "cancelled on request" }, task.progress);
 }
 
 /** Its owner's wish while it runs: noted, and the worker is told. */
-export function requestCancel(task: Task): Task {
+export function requestCancel<T extends Task>(task: T): T {
   return { ...task, cancelRequested: true };
 }
 
 /** An attempt failed and another one follows after a wait; a cancelled task gets none. */
-export function retryLater(task: Task, at: number, error: TaskFailure, delayMs: number): Task {
+export function retryLater<T extends Task>(task: T, at: number, error: TaskFailure, delayMs: number): T {
   if (task.cancelRequested) return cancel(task, at);
   return { ...task, status: "retrying", dispatched: false, error, runAt: at + delayMs, progress: null, message: null };
 }
 
 /** An attempt failed: another one if any is left and the failure allows it (`retryInMs` is not null), else the end. */
-export function failAttempt(task: Task, at: number, error: TaskFailure, retryInMs: number | null): Task {
+export function failAttempt<T extends Task>(task: T, at: number, error: TaskFailure, retryInMs: number | null): T {
   if (task.cancelRequested) return cancel(task, at);
   return retryInMs !== null && task.attempt < task.maxAttempts ? retryLater(task, at, error, retryInMs) : fail(task, at, error);
 }
 
 /** The worker gave it back unfinished (drain, recycling, a neighbour's timeout): it queues again at no cost. */
-export function release(task: Task, at: number): Task {
+export function release<T extends Task>(task: T, at: number): T {
   return task.cancelRequested ? cancel(task, at) : requeue(task);
 }
 
 /** Its worker is gone without a word, but nothing says that the task was to blame: it queues again at no cost. */
-export function lose(task: Task, at: number): Task {
+export function lose<T extends Task>(task: T, at: number): T {
   return release(task, at);
 }
 
 /** The process that it ran in died: it queues again, to run alone, and is poison the third time. */
-export function suspect(task: Task, at: number): Task {
+export function suspect<T extends Task>(task: T, at: number): T {
   const suspected = { ...task, deaths: task.deaths + 1 };
   if (task.cancelRequested) return cancel(suspected, at);
   if (suspected.deaths < POISON_DEATHS) return requeue(suspected);
@@ -158,7 +158,7 @@ export function suspect(task: Task, at: number): Task {
 }
 
 /** Its owner asks for it once more after it failed or was cancelled: a new life with the same id. */
-export function retryByOwner(task: Task, now: number): Task {
+export function retryByOwner<T extends Task>(task: T, now: number): T {
   return {
     ...task,
     status: "queued",
@@ -176,14 +176,14 @@ export function retryByOwner(task: Task, now: number): Task {
 }
 
 /** Progress of a running attempt; no transition, so no new seq. */
-export function report(task: Task, progress: number | null, message: string | null): Task {
+export function report<T extends Task>(task: T, progress: number | null, message: string | null): T {
   return { ...task, progress, message };
 }
 
-function requeue(task: Task): Task {
+function requeue<T extends Task>(task: T): T {
   return { ...task, status: "queued", dispatched: false, progress: null, message: null, startedAt: null };
 }
 
-function end(task: Task, status: Status, at: number, error: TaskFailure | null, progress: number | null): Task {
+function end<T extends Task>(task: T, status: Status, at: number, error: TaskFailure | null, progress: number | null): T {
   return { ...task, status, dispatched: false, error, progress, finishedAt: at };
 }

@@ -27,6 +27,8 @@ export class Dispatcher {
   readonly #log: Log;
   #outbox: Job[] = [];
   #feeding = false;
+  /** The transaction after which lanes are looked at already. */
+  #following: Transaction | undefined;
 
   /** @param parts.counters whatever else keeps count of tasks: they follow every stored change */
   constructor(parts: {
@@ -65,6 +67,8 @@ export class Dispatcher {
     if (before?.dispatched && !after.dispatched) tx.afterCommit(() => this.#window.drops(after.id));
     const sent = after.status === "queued" && after.dispatched && after.fence !== (before?.fence ?? 0);
     if (sent) this.#send(tx, after, args ?? this.#store.withBody(after.id)?.args ?? "null");
+    if (this.#following === tx) return;
+    this.#following = tx;
     tx.afterCommit(() => this.feed());
   }
 

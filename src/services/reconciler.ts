@@ -114,4 +114,4 @@ export class Reconciler implements Service {
  * Its server died. It may have done that, unless it is a suspect already: that one had a process of its own, which went
  * down with the server, and a server that is killed again and again must not condemn it.
  */
-const orphaned = (task: StoredTask, at: number): Task => (task.deaths === 0 ? suspect(task, at) : lose(task, at));
+const orphaned = (task: StoredTask, at: number): StoredTask => (task.deaths === 0 ? suspect(task, at) : lose(task, at));

@@ -1,4 +1,3 @@
-import type { Task } from "../domain/task.ts";
 import * as life from "../domain/task.ts";
 import type { BrokerEvent, BrokerHub, Offset, ProgressReport, Unsubscribe } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
@@ -142,7 +141,7 @@ export class Recorder implements Service {
   }
 
   /** The transition that an event asks for; undefined: none. */
-  #next(task: StoredTask, event: BrokerEvent): Task | undefined {
+  #next(task: StoredTask, event: BrokerEvent): StoredTask | undefined {
     switch (event.kind) {
       case "started":
         return task.status === "queued" ? life.start(task, event.at) : undefined;

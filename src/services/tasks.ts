@@ -1,6 +1,6 @@
 import type { TaskPolicy } from "../domain/definition.ts";
 import { Conflict, InvalidInput, NotFound } from "../domain/errors.ts";
-import type { Priority, Status, Task } from "../domain/task.ts";
+import type { Priority, Status } from "../domain/task.ts";
 import * as life from "../domain/task.ts";
 import type { BrokerHub, LogLine } from "../ports/broker.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
@@ -159,7 +159,7 @@ export class Tasks {
     return this.show(caller, id);
   }
 
-  #change(tx: Transaction, task: StoredTask, next: Task, now: number): void {
+  #change(tx: Transaction, task: StoredTask, next: StoredTask, now: number): void {
     const transitions = new Transitions(this.#parts, tx);
     transitions.stage(task, next, null, now);
     transitions.store();

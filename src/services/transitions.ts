@@ -1,4 +1,3 @@
-import type { Task } from "../domain/task.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { StoredTask, TaskStore, Transaction } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -33,9 +32,9 @@ export class Transitions {
   }
 
   /** Takes a transition up: renews seq, dispatches what queues again, and tells the owner once it is stored. */
-  stage(before: StoredTask, next: Task, result: string | null, at: number): StoredTask {
+  stage(before: StoredTask, next: StoredTask, result: string | null, at: number): StoredTask {
     const seq = this.#store.nextSeq();
-    const after: StoredTask = { ...before, ...this.#dispatcher.place(next), seq };
+    const after = { ...this.#dispatcher.place(next), seq };
     const change = this.#changes.get(before.id);
     if (change) {
       change.after = after;

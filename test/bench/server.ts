@@ -19,18 +19,21 @@ export interface BenchServer extends AsyncDisposable {
   get(path: string): Promise<Response>;
 }
 
-/** @param user whether scenarios need an account: the first login costs its hash */
+/** @param user whether the scenario submits: with an account and the task files, as those that measure the bare start do without */
 export async function startArtel(executable: string, flags: readonly string[], user = true): Promise<BenchServer> {
   const folder = mkdtempSync(join(tmpdir(), "artel-bench-"));
   mkdirSync(join(folder, "tasks"));
   writeFileSync(join(folder, "tasks", "noop.ts"), NOOP);
   const begun = performance.now();
-  const child = Bun.spawn([executable, "serve", "--port", "0", "--tasks", "tasks", "--log-level", "error", ...flags], {
-    cwd: folder,
-    env: { HOME: folder, PATH: "/usr/bin:/bin" },
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const child = Bun.spawn(
+    [executable, "serve", "--port", "0", "--log-level", "error", ...(user ? ["--tasks", "tasks"] : []), ...flags],
+    {
+      cwd: folder,
+      env: { HOME: folder, PATH: "/usr/bin:/bin" },
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const port = await readPort(child.stdout);
   await fetch(`http://127.0.0.1:${port}/health/live`);
   const startMs = performance.now() - begun;

@@ -1,4 +1,4 @@
-import { lose, suspect, type Task } from "../domain/task.ts";
+import { lose, suspect } from "../domain/task.ts";
 import { type BrokerHub, LEASE_MS } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";

@@ -250,7 +250,11 @@ async function assemble(
     originAllowed,
     clientAddress: clientAddress(settings.trustProxy),
     origins: settings.origins,
-    checks: () => ({ database: { ok: recorder.healthy }, broker: { ok: broker.ready() }, tasks: taskFilesCheck(files) }),
+    checks: () => ({
+      database: { ok: recorder.healthy && work.canStore() },
+      broker: { ok: broker.ready() },
+      tasks: taskFilesCheck(files),
+    }),
     metrics: metricsText({
       version: settings.version,
       accepted: () => counts.accepted,

@@ -130,7 +130,9 @@ describe("group commit", () => {
     const error = await core.tasks.submit(ANNA, "job", {}).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(Unavailable);
     expect([core.quotas.total, core.window.inBroker]).toEqual([0, 0]);
+    expect(core.work.canStore()).toBe(false);
     core.db.run("PRAGMA query_only = OFF");
+    expect(core.work.canStore()).toBe(true);
     const task = await core.tasks.submit(ANNA, "job", {});
     expect((await core.claim()).map(({ id }) => id)).toEqual([task.id]);
   });

@@ -11,7 +11,7 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** 4 KiB pages: under steady load the log is folded back after 64 MiB, so that hardly any commit waits for it; see Checkpoints. */
 const CHECKPOINT_PAGES = 16_000;
 /** Negative: KiB. Bounds what the page cache may take, whatever the database's size. */
-const CACHE_KIB = -16_384;
+const CACHE_KIB = -32_768;
 
 export interface OpenedDatabase {
   readonly db: Database;

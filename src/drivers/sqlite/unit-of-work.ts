@@ -42,6 +42,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
   readonly #onRollback: () => void;
   /** Transactions committed so far. */
   commits = 0;
+  #failing = false;
   #waiting: Item[] = [];
   /** Of the last group commit. */
   #lastSize = 0;
@@ -54,6 +55,22 @@ export class SqliteUnitOfWork implements UnitOfWork {
     this.#onRollback = onRollback;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
+  }
+
+  /**
+   * Whether the disk takes what is stored. After a failure it is tried again with each call, so that whoever asks hears of
+   * the end of the trouble though nobody else stores anything.
+   */
+  canStore(): boolean {
+    if (this.#failing) {
+      try {
+        // Another value each time: SQLite writes no page whose content stays the same.
+        this.now(() => this.#db.run("INSERT OR REPLACE INTO meta (key, value) VALUES ('disk_probe', hex(randomblob(8)))"));
+      } catch {
+        // It is still so.
+      }
+    }
+    return !this.#failing;
   }
 
   now<T>(work: (tx: Transaction) => T): T {
@@ -112,13 +129,17 @@ export class SqliteUnitOfWork implements UnitOfWork {
       const value = work();
       this.#commit.run();
       this.commits += 1;
+      this.#failing = false;
       return value;
     } catch (error) {
       // A full disk may have rolled back already.
       if (this.#db.inTransaction) this.#db.run("ROLLBACK");
       this.#onRollback();
       effects.rollback();
-      throw asStorageError(error);
+      const told = asStorageError(error);
+      // What the work itself throws says nothing of the disk.
+      if (told !== error) this.#failing = true;
+      throw told;
     }
   }
 }

@@ -25,6 +25,7 @@ import { metricsText } from "./http/metrics.ts";
 import { Notifications } from "./http/notifications.ts";
 import { originCheck } from "./http/origins.ts";
 import { Topics } from "./http/topics.ts";
+import type { JobRef } from "./ports/broker.ts";
 import type { Log } from "./ports/runtime.ts";
 import { Accounts } from "./services/accounts.ts";
 import { DefinitionRegistry } from "./services/definitions.ts";
@@ -39,6 +40,7 @@ import { TaskCounts } from "./services/task-counts.ts";
 import { Tasks } from "./services/tasks.ts";
 import { Window } from "./services/window.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
+import { flightKey, readFlights, removeFlights } from "./workers/flight.ts";
 import { processes, threads } from "./workers/hands.ts";
 import type { Source } from "./workers/messages.ts";
 import { Supervisor } from "./workers/supervisor.ts";
@@ -104,7 +106,7 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
     if (migrated.tags.length > 0) log.info("migrated the database", { migrations: migrated.tags, copy: migrated.copy });
     const files = settings.tasksDirectory === undefined ? { sources: [], broken: [] } : await loadTasks(settings.tasksDirectory);
     for (const { file, reason } of files.broken) log.error("task file left out", { file, reason });
-    const parts = await assemble(settings, log, database, secret, files);
+    const parts = await assemble(settings, log, directory.path, database, secret, files);
     const server = await listen(parts.app, settings);
     undo.push(() => server.stop(true));
     await parts.start(server);
@@ -169,6 +171,7 @@ async function cannotListen(host: string, port: number, cause: unknown): Promise
 async function assemble(
   settings: ServerSettings,
   log: Log,
+  directory: string,
   database: ReturnType<typeof openDatabase>,
   secret: string,
   files: LoadedFiles,
@@ -196,7 +199,9 @@ async function assemble(
     log,
     onPutOff: (runAt) => scheduler.expect(runAt),
   });
-  const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, clock, log });
+  const flights = readFlights(directory);
+  const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
+  const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
   const definitions = new DefinitionRegistry(sources.map(({ policy }) => policy));
   const tasks = new Tasks({
     store,
@@ -225,6 +230,7 @@ async function assemble(
     slots: settings.slots,
     sources,
     allowPrivateHosts: settings.allowPrivateHosts,
+    flights: directory,
     threadKind: threads(THREAD_ENTRY),
     processKind: processes(settings.isolateCommand),
     clock,
@@ -279,6 +285,7 @@ async function assemble(
       dispatcher.load();
       recorder.start();
       await reconciler.start();
+      removeFlights(directory);
       scheduler.start();
       retention.start();
       watch.start();
@@ -292,6 +299,7 @@ async function assemble(
       watch.stop();
       checkpoints.stop();
       await supervisor.stop(deadlineMs);
+      removeFlights(directory);
       await retention.stop();
       await reconciler.stop();
       await recorder.stop();

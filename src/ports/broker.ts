@@ -54,7 +54,7 @@ export type Outcome = JobRef & {
     | { readonly kind: "suspected" }
   );
 
-/** What the recorder reads, in the order in which the broker took it. */
+/** What the recorder reads: the events of one dispatch in their order; those of different ones as it suits the broker. */
 export type BrokerEvent =
   | Outcome
   | (JobRef & { readonly kind: "started"; readonly at: number; readonly worker: string })
@@ -132,10 +132,7 @@ export interface BrokerHub {
 
 /** The side of the workers. */
 export interface BrokerWorker {
-  /**
-   * Takes jobs under a lease, in one atomic step with their `started` events: owners in turn, higher priorities first.
-   * Where the process that runs them would take the events down with it (embedded), it answers after they are acknowledged.
-   */
+  /** Takes jobs under a lease, in one atomic step with their `started` events: owners in turn, higher priorities first. */
   claim(request: ClaimRequest): Promise<readonly Job[]>;
   /** Ends leases: the outcome becomes an event iff `worker` still holds that dispatch. */
   settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]>;

@@ -1,5 +1,5 @@
 import { lose, suspect } from "../domain/task.ts";
-import { type BrokerHub, LEASE_MS } from "../ports/broker.ts";
+import { type BrokerHub, type JobRef, LEASE_MS } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
 import type { StoredTask, TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
@@ -18,6 +18,8 @@ interface Parts {
   readonly dispatcher: Dispatcher;
   readonly recorder: Recorder;
   readonly notifier: Notifier;
+  /** Whether a dispatch was running when the last process ended; undefined: nobody knows, so all in progress may have. */
+  readonly wasRunning?: ((ref: JobRef) => boolean) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -67,13 +69,20 @@ export class Reconciler implements Service {
       const missing = new Set((await hub.missing(rows)).map((ref) => ref.id));
       // What changed while the broker was asked is looked at next time.
       const unknown = rows.filter((row) => missing.has(row.id) && store.get(row.id)?.seq === row.seq);
-      await dispatcher.resend(unknown.filter((row) => row.status === "queued"));
       await this.#tellCancelled(rows);
-      const running = unknown.filter((row) => row.status === "in progress");
-      if (workersDied) await this.#lose(running, true);
-      else await this.#lose(this.#overdue(running, stillMissing), false);
+      const died = new Set(workersDied ? unknown.filter((row) => this.#ranAtTheEnd(row)) : []);
+      const others = unknown.filter((row) => !died.has(row));
+      const running = others.filter((row) => row.status === "in progress");
+      await dispatcher.resend(others.filter((row) => row.status === "queued"));
+      await this.#lose([...died], true);
+      await this.#lose(workersDied ? running : this.#overdue(running, stillMissing), false);
     }
     this.#missingSince = stillMissing;
+  }
+
+  #ranAtTheEnd(row: TaskWithBody): boolean {
+    const { wasRunning } = this.#parts;
+    return wasRunning ? wasRunning(row) : row.status === "in progress";
   }
 
   /** The broker may have been out of reach when they were cancelled. */

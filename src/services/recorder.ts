@@ -38,6 +38,8 @@ export class Recorder implements Service {
   readonly #subscriptions: Unsubscribe[] = [];
   /** Running tasks whose row lags behind their progress. */
   readonly #unsaved = new Map<string, StoredTask>();
+  /** Progress that came before its task's start was recorded. */
+  readonly #early = new Map<string, ProgressReport>();
   #saving: ReturnType<typeof setInterval> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -135,7 +137,8 @@ export class Recorder implements Service {
     if (event.kind === "log" || ("log" in event && event.log)) this.#parts.store.appendLog(task.n, event.log ?? []);
     const next = this.#next(task, event);
     if (!next) return;
-    if (next.status !== "in progress") this.#unsaved.delete(task.id);
+    if (next.status === "in progress") tx.afterCommit(() => this.#tellEarly(task.id));
+    else this.#forgetProgress(task.id);
     transitions.stage(task, next, event.kind === "done" ? event.result : null, event.kind === "log" ? task.createdAt : event.at);
     if (next.status === "retrying") tx.afterCommit(() => this.#parts.onPutOff(next.runAt));
   }
@@ -165,15 +168,35 @@ export class Recorder implements Service {
   #progress(reports: readonly ProgressReport[]): void {
     for (const { id, fence, progress, message, at } of reports) {
       const task = this.#parts.store.get(id);
-      if (task?.status !== "in progress" || !life.accepts(task, fence)) continue;
+      if (!task || !life.accepts(task, fence)) continue;
+      if (task.status === "queued") {
+        this.#early.set(id, { id, fence, progress, message, at });
+        this.#poke();
+      }
+      if (task.status !== "in progress") continue;
       const current = { ...task, ...life.report(task, progress, message) };
       this.#unsaved.set(id, current);
       this.#parts.notifier.progress(current, at);
     }
   }
 
+  #tellEarly(id: string): void {
+    const early = this.#early.get(id);
+    this.#early.delete(id);
+    if (early) this.#progress([early]);
+  }
+
+  #forgetProgress(id: string): void {
+    this.#unsaved.delete(id);
+    this.#early.delete(id);
+  }
+
   /** A running task with the progress that its row may not show yet. */
   current<T extends StoredTask>(task: T): T {
+    const early = this.#early.get(task.id);
+    if (early && task.status === "in progress" && early.fence === task.fence) {
+      return { ...task, ...life.report(task, early.progress, early.message) };
+    }
     const newer = this.#unsaved.get(task.id);
     return newer && newer.seq === task.seq ? { ...task, progress: newer.progress, message: newer.message } : task;
   }

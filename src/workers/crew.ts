@@ -1,4 +1,6 @@
+import { rmSync } from "node:fs";
 import type { Log } from "../ports/runtime.ts";
+import { flightFile } from "./flight.ts";
 import type { ThreadInit } from "./messages.ts";
 import { type HandKind, SlotWorker, type WorkerEvents } from "./slot-worker.ts";
 
@@ -13,7 +15,9 @@ const RESTART_MS = 1_000;
 interface Parts {
   readonly kind: HandKind;
   readonly size: number;
-  readonly init: Omit<ThreadInit, "table">;
+  readonly init: Omit<ThreadInit, "table" | "flight">;
+  /** Where threads leave word of what they run; undefined: nowhere. */
+  readonly flights?: string | undefined;
   readonly log: Log;
 }
 
@@ -26,6 +30,9 @@ export class Crew {
   #readyTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
+  /** Threads started so far. */
+  #count = 0;
+  readonly #flightFiles = new Map<SlotWorker, string>();
 
   constructor(parts: Parts, events: Pick<WorkerEvents, "report" | "line" | "ended"> & { ready(): void }) {
     this.#parts = parts;
@@ -42,6 +49,8 @@ export class Crew {
       ended: (worker, left) => {
         this.#workers.delete(worker);
         events.ended(worker, left);
+        rmSync(this.#flightFiles.get(worker) ?? "", { force: true });
+        this.#flightFiles.delete(worker);
         this.#lost(worker);
       },
     };
@@ -66,7 +75,10 @@ export class Crew {
   /** Bun has crashed when many threads started at the same time under load, so the next waits until the last is ready. */
   #fill(): void {
     if (this.#stopped || this.#starting || this.#workers.size >= this.#parts.size) return;
-    const worker = new SlotWorker(this.#parts.kind, this.#parts.init, this.#events);
+    this.#count += 1;
+    const flight = this.#parts.flights === undefined ? undefined : flightFile(this.#parts.flights, this.#count);
+    const worker = new SlotWorker(this.#parts.kind, { ...this.#parts.init, flight }, this.#events);
+    if (flight !== undefined) this.#flightFiles.set(worker, flight);
     this.#starting = worker;
     this.#workers.add(worker);
     this.#readyTimer = setTimeout(() => worker.kill(), READY_MS);

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { LogLevel, TaskDefinition } from "../domain/definition.ts";
 import type { Outcome } from "../ports/broker.ts";
 import type { Clock, Random } from "../ports/runtime.ts";
+import type { Flight } from "./flight.ts";
 import type { FromThread, SlotJob, StopReason } from "./messages.ts";
 import { Run, type RunHost } from "./run.ts";
 import type { SlotTable } from "./slots.ts";
@@ -17,6 +18,7 @@ interface Parts {
   readonly table: SlotTable;
   /** How many jobs run at the same time. */
   readonly atOnce: number;
+  readonly flight?: Flight | undefined;
   readonly load: (name: string) => TaskDefinition | Promise<TaskDefinition>;
   /** Where a task's code lies, if not inside the executable. */
   readonly fileOf: (name: string) => string | undefined;
@@ -130,6 +132,7 @@ export class Executor implements RunHost {
       this.#freed.push(slot);
       return this.#flushSoon();
     }
+    this.#parts.flight?.begin(slot, job);
     const run = new Run({ slot, job, file: this.#parts.fileOf(job.name) }, this, (outcome) => this.#end(run, outcome));
     this.#runs.set(slot, run);
     this.#current.run(run, () => void run.execute(() => this.#parts.load(job.name)));
@@ -140,6 +143,7 @@ export class Executor implements RunHost {
     this.#endedFiles.add(run.file);
     this.#logged.delete(run);
     this.#parts.table.end(run.slot);
+    this.#parts.flight?.end(run.slot);
     const unsent = this.#unsent.delete(run);
     const last = { progress: run.progressShare, message: run.progressMessage };
     this.#ended.push({ slot: run.slot, outcome: unsent ? { ...outcome, last } : outcome });

@@ -1,6 +1,7 @@
 import { heapSize } from "bun:jsc";
 import { guardedFetch } from "../tasks/net/guarded-fetch.ts";
 import { Executor } from "./executor.ts";
+import { Flight } from "./flight.ts";
 import { guard } from "./guards.ts";
 import { Library, provideArtel } from "./library.ts";
 import type { FromThread, ThreadInit, ToThread } from "./messages.ts";
@@ -18,6 +19,7 @@ export function hostTasks(init: ThreadInit, send: (message: FromThread) => void)
   const executor = new Executor({
     table: new SlotTable(init.slots, init.table),
     atOnce: init.atOnce,
+    flight: init.flight === undefined ? undefined : new Flight(init.flight, init.slots),
     load: (name) => library.load(name),
     fileOf: (name) => library.file(name),
     send,

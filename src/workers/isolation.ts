@@ -12,7 +12,7 @@ interface Parts {
   readonly kind: HandKind;
   /** How many suspects may run at the same time. */
   readonly size: number;
-  readonly init: Omit<ThreadInit, "table" | "slots" | "atOnce">;
+  readonly init: Omit<ThreadInit, "table" | "slots" | "atOnce" | "flight">;
 }
 
 /**

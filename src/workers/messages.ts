@@ -31,6 +31,8 @@ export interface ThreadInit {
   readonly table: SharedArrayBuffer;
   readonly sources: readonly Source[];
   readonly allowPrivateHosts: boolean;
+  /** Where it leaves word of what it runs, for the case that the process dies of it; see Flight. */
+  readonly flight?: string | undefined;
 }
 
 export type ToThread =

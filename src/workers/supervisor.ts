@@ -26,6 +26,8 @@ interface Parts {
   readonly slots: number;
   readonly sources: readonly Source[];
   readonly allowPrivateHosts: boolean;
+  /** A folder in which threads leave word of what they run, for the case that the process dies of it. */
+  readonly flights?: string | undefined;
   readonly threadKind: HandKind;
   readonly processKind: HandKind;
   readonly clock: Clock;
@@ -53,7 +55,13 @@ export class Supervisor implements Service {
     this.#settlement = new Settlement(claims);
     const init = { sources, allowPrivateHosts };
     this.#crew = new Crew(
-      { kind: parts.threadKind, size: parts.threads, init: { ...init, slots: slots * PREFETCH, atOnce: slots }, log },
+      {
+        kind: parts.threadKind,
+        size: parts.threads,
+        init: { ...init, slots: slots * PREFETCH, atOnce: slots },
+        flights: parts.flights,
+        log,
+      },
       {
         ready: () => this.#feeder.feed(),
         report: (_, report) => {

@@ -107,7 +107,8 @@ export class Bench implements AsyncDisposable {
       this.seen.push(...page.events);
       await this.broker.acknowledge(page.offset);
       this.offset = page.offset;
-      this.#again ||= page.more;
+      // To the end: a driver may keep starts back for a moment while there is other news.
+      this.#again = true;
       for (const resolve of this.#waiting.splice(0)) resolve();
     }
   }

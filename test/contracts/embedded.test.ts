@@ -21,18 +21,34 @@ brokerContract("embedded", async () => {
   return { broker, clock, maxUnrecorded: 100_000, stop: () => broker.stop() };
 });
 
-test("the embedded broker answers a claim only once its started events are recorded", async () => {
+test("the embedded broker tells of a start alone a little later, and of an outcome with it at once", async () => {
   const { broker } = open();
-  await broker.enqueue([job()]);
-  let answered = false;
-  const claim = broker.claim({ worker: "w", max: 1, tasks: ["job"], alone: false }).then((jobs) => {
-    answered = true;
-    return jobs;
+  await broker.enqueue(several(2));
+  const claimed = await broker.claim({ worker: "w", max: 1, tasks: ["job"], alone: false });
+  const told = new Promise<void>((resolve) => broker.onEvents(resolve));
+  const [first] = claimed;
+  let early = true;
+  void told.then(() => {
+    early = false;
   });
-  const page = await broker.events(null, 10);
-  expect([page.events.map(({ kind }) => kind), answered]).toEqual([["started"], false]);
-  await broker.acknowledge(page.offset);
-  expect(await claim).toHaveLength(1);
+  await Promise.resolve();
+  expect(early).toBe(true);
+  await told;
+  expect((await broker.events(null, 10)).events.map(({ kind }) => kind)).toEqual(["started"]);
+  const at = 1;
+  const [second] = await broker.claim({ worker: "w", max: 1, tasks: ["job"], alone: false });
+  let tellings = 0;
+  broker.onEvents(() => {
+    tellings += 1;
+  });
+  await broker.settle("w", [{ kind: "done", id: second?.id ?? "", fence: second?.fence ?? 0, at, result: "null" }]);
+  expect(tellings).toBe(1);
+  expect((await broker.events(null, 10)).events.map(({ kind, id }) => [kind, id === first?.id])).toEqual([
+    ["started", true],
+    ["started", false],
+    ["done", false],
+  ]);
+  await broker.stop();
 });
 
 test("invariant 8: what was cancelled in a lane that nobody serves holds no memory", async () => {

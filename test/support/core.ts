@@ -158,8 +158,11 @@ export async function openCore(options: CoreOptions = {}) {
       return file;
     },
     /** As a worker claims: answers once the recorder has stored that they started. */
-    claim: (max = 1, worker = "w", alone = false): Promise<readonly Job[]> =>
-      hub.claim({ worker, max, alone, tasks: definitions.all().map(({ name }) => name) }),
+    async claim(max = 1, worker = "w", alone = false): Promise<readonly Job[]> {
+      const jobs = await hub.claim({ worker, max, alone, tasks: definitions.all().map(({ name }) => name) });
+      await recorder.drained();
+      return jobs;
+    },
     /** Ends a job as its worker does, and waits until that is recorded. */
     async settle(outcome: Outcome, worker = "w"): Promise<void> {
       await hub.settle(worker, [outcome]);

@@ -20,16 +20,17 @@ import { Lanes, type Queued } from "./lanes.ts";
 /** So many unrecorded events stop claims: the recorder is behind, and more outcomes would only fill memory. */
 const MAX_EVENTS = 100_000;
 
+/**
+ * The start of a job enters the stream after this long, in milliseconds, or right before its outcome: so start and outcome
+ * of a short one stand together and become one write.
+ */
+const STARTED_MS = 10;
+
 /** What the broker knows of one dispatch, from enqueue until its end is acknowledged. */
 interface Entry extends Queued {
   state: "queued" | "leased" | "settled";
   worker: string | null;
   cancelled: boolean;
-}
-
-interface Waiter {
-  readonly until: number;
-  readonly resolve: () => void;
 }
 
 /** Calls listeners; what subscribes can unsubscribe. */
@@ -48,7 +49,7 @@ class Signal<T extends unknown[]> {
 
 /**
  * The broker of a single process: lanes, leases and events in memory. It dies with the process and is fed again from
- * the rows, so a claim answers only after its `started` events are stored: then a crash leaves a trace of what ran.
+ * the rows; what ran at that moment the threads have left word of (workers/flight.ts).
  */
 export class EmbeddedBroker implements Broker {
   readonly kind = "embedded";
@@ -62,7 +63,9 @@ export class EmbeddedBroker implements Broker {
   /** Unacknowledged events; the first one's number is #firstEvent. */
   #events: BrokerEvent[] = [];
   #firstEvent = 1;
-  #waiters: Waiter[] = [];
+  /** Starts that are not in the stream yet, by task. */
+  readonly #fresh = new Map<string, BrokerEvent>();
+  #freshTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #onEvents = new Signal<[]>();
   readonly #onWork = new Signal<[]>();
   readonly #onCancel = new Signal<[readonly string[]]>();
@@ -98,6 +101,8 @@ export class EmbeddedBroker implements Broker {
   async events(from: Offset | null, limit: number): Promise<EventPage> {
     const read = from?.epoch === this.#epoch ? Number(from.id) : this.#firstEvent - 1;
     const start = Math.max(0, read + 1 - this.#firstEvent);
+    // Whoever has read everything else is told of these too.
+    if (start >= this.#events.length) this.#appendFresh();
     const events = this.#events.slice(start, start + limit);
     const last = events.length > 0 ? this.#firstEvent + start + events.length - 1 : read;
     return { events, offset: { epoch: this.#epoch, id: String(last) }, more: start + events.length < this.#events.length };
@@ -111,9 +116,6 @@ export class EmbeddedBroker implements Broker {
     for (const event of this.#events.slice(0, count)) this.#forget(event);
     this.#events = this.#events.slice(count);
     this.#firstEvent += count;
-    const reached = this.#waiters.filter((waiter) => waiter.until < this.#firstEvent);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.until >= this.#firstEvent);
-    for (const waiter of reached) waiter.resolve();
     if (wasFull) this.#onWork.emit();
   }
 
@@ -131,23 +133,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   async claim(request: ClaimRequest): Promise<readonly Job[]> {
-    const entries = this.#events.length < MAX_EVENTS ? this.#take(request) : [];
-    if (entries.length === 0) return [];
-    await this.#recorded();
-    // In the meantime some may have been cancelled, or given to somebody else.
-    const jobs: Job[] = [];
-    for (const entry of entries) {
-      if (!this.#holds(request.worker, entry)) continue;
-      if (entry.cancelled)
-        this.#settleOne(request.worker, entry, {
-          kind: "cancelled",
-          id: entry.job.id,
-          fence: entry.job.fence,
-          at: this.#clock.now(),
-        });
-      else jobs.push(entry.job);
-    }
-    return jobs;
+    return this.#events.length + this.#fresh.size < MAX_EVENTS ? this.#take(request) : [];
   }
 
   async settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]> {
@@ -200,7 +186,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   async stop(): Promise<void> {
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    clearTimeout(this.#freshTimer);
   }
 
   #add(job: Job): void {
@@ -213,10 +199,10 @@ export class EmbeddedBroker implements Broker {
   }
 
   /** Moves jobs from their lanes into the worker's hands, one `started` event each. */
-  #take(request: ClaimRequest): Entry[] {
+  #take(request: ClaimRequest): Job[] {
     const lanes = request.alone ? this.#alone : this.#shared;
     const now = this.#clock.now();
-    const taken: Entry[] = [];
+    const taken: Job[] = [];
     while (taken.length < request.max) {
       const job = lanes.take(request);
       if (!job) break;
@@ -224,12 +210,13 @@ export class EmbeddedBroker implements Broker {
       entry.state = "leased";
       entry.worker = request.worker;
       this.#heldBy(request.worker).set(job.id, entry);
-      this.#events.push({ kind: "started", id: job.id, fence: job.fence, at: now, worker: request.worker });
-      taken.push(entry);
+      this.#appendStart(job.id);
+      this.#fresh.set(job.id, { kind: "started", id: job.id, fence: job.fence, at: now, worker: request.worker });
+      taken.push(job);
     }
     if (taken.length === 0) return taken;
     this.#beats.set(request.worker, now);
-    this.#onEvents.emit();
+    this.#freshTimer ??= setTimeout(() => this.#tellFresh(), STARTED_MS);
     return taken;
   }
 
@@ -257,14 +244,29 @@ export class EmbeddedBroker implements Broker {
       ended.state = "settled";
       ended.worker = null;
     }
+    this.#appendStart(event.id);
     this.#events.push(event);
     this.#onEvents.emit();
   }
 
-  /** Resolves when all events up to now are acknowledged. */
-  #recorded(): Promise<void> {
-    const until = this.#firstEvent + this.#events.length - 1;
-    return new Promise((resolve) => this.#waiters.push({ until, resolve }));
+  /** Appends the starts that have waited long enough for their outcomes. */
+  #tellFresh(): void {
+    this.#appendFresh();
+    this.#onEvents.emit();
+  }
+
+  #appendStart(id: string): void {
+    const started = this.#fresh.get(id);
+    if (!started) return;
+    this.#fresh.delete(id);
+    this.#events.push(started);
+  }
+
+  #appendFresh(): void {
+    clearTimeout(this.#freshTimer);
+    this.#freshTimer = undefined;
+    for (const started of this.#fresh.values()) this.#events.push(started);
+    this.#fresh.clear();
   }
 
   #forget(event: BrokerEvent): void {

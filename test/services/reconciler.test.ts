@@ -53,6 +53,25 @@ describe("after a crash", () => {
     expect(suspect).toMatchObject({ id: (sent[0] as { id: string }).id, fence: 2, alone: true, attempt: 1 });
   });
 
+  test("invariant 6: where threads left word of what they ran, that alone is suspected, whether or not its start was recorded", async () => {
+    await using before = await openCore();
+    const [ran, idle, unrecorded, queued] = await before.tasks.submitBatch(ANNA, "job", [{}, {}, {}, {}]);
+    // The first two are in progress, of which one had only been claimed; the third had begun, and its row says queued.
+    await before.claim(2);
+    const begun = new Set([ran?.id, unrecorded?.id]);
+    const file = before.snapshot();
+    await using after = await openCore({
+      file,
+      random: before.random,
+      wasRunning: ({ id, fence }) => fence === 1 && begun.has(id),
+    });
+    const row = (task: { id: string } | undefined) => after.store.get(task?.id ?? "");
+    expect(row(ran)).toMatchObject({ status: "queued", deaths: 1, attempt: 1, fence: 2 });
+    expect(row(idle)).toMatchObject({ status: "queued", deaths: 0, attempt: 1, fence: 2 });
+    expect(row(unrecorded)).toMatchObject({ status: "queued", deaths: 1, attempt: 1, fence: 2 });
+    expect(row(queued)).toMatchObject({ status: "queued", deaths: 0, attempt: 1, fence: 1 });
+  });
+
   test("invariant 6: three deaths are poison, and two are not", async () => {
     await using first = await openCore();
     const { id } = await first.tasks.submit(ANNA, "job", {});

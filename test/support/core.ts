@@ -52,6 +52,8 @@ export interface CoreOptions {
   readonly random?: Random;
   /** Leave the recorder and the reconciler unstarted. */
   readonly idle?: boolean;
+  /** What the threads of the process before left word of. */
+  readonly wasRunning?: (ref: JobRef) => boolean;
 }
 
 export interface Notice {
@@ -122,7 +124,17 @@ export async function openCore(options: CoreOptions = {}) {
   const dispatcher = new Dispatcher({ hub, store, work, window, counters: [quotas], log });
   const scheduler: Scheduler = new Scheduler({ store, work, dispatcher, notifier, clock, log });
   const recorder = new Recorder({ hub, store, work, dispatcher, notifier, log, onPutOff: (at) => scheduler.expect(at) });
-  const reconciler = new Reconciler({ hub, store, work, dispatcher, recorder, notifier, clock, log });
+  const reconciler = new Reconciler({
+    hub,
+    store,
+    work,
+    dispatcher,
+    recorder,
+    notifier,
+    wasRunning: options.wasRunning,
+    clock,
+    log,
+  });
   const definitions = new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
   const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, clock });
   dispatcher.load();

@@ -7,11 +7,13 @@ import type { Lane } from "../ports/tasks.ts";
  */
 export interface WindowLimits {
   readonly lane: number;
+  /** While the broker holds less than this in all, a lane may have that much: a single user's backlog enters at no extra write. */
+  readonly roomy?: number;
   readonly total: number;
   readonly bytes: number;
 }
 
-export const WINDOW: WindowLimits = { lane: 1_000, total: 50_000, bytes: 64 * 1024 * 1024 };
+export const WINDOW: WindowLimits = { lane: 1_000, roomy: 25_000, total: 50_000, bytes: 64 * 1024 * 1024 };
 
 /** Inputs smaller than this are not worth counting: 50,000 of them stay within the bound anyway. */
 const COUNTED_BYTES = 1_024;
@@ -52,7 +54,7 @@ export class Window {
   admits(task: Task): boolean {
     const state = this.#lanes.get(keyOf(task));
     if (this.#inBroker >= this.#limits.total || this.#totalBytes >= this.#limits.bytes) return false;
-    return state === undefined || (state.waiting === 0 && state.inBroker < this.#limits.lane);
+    return state === undefined || (state.waiting === 0 && state.inBroker < this.#allowance());
   }
 
   /** Accounts for a stored change; called with the two exchanged it takes the change back. */
@@ -89,7 +91,7 @@ export class Window {
     if (free <= 0 || bytes <= 0) return undefined;
     for (let state = this.#hungry.shift(); state; state = this.#hungry.shift()) {
       state.hungry = false;
-      const room = Math.min(this.#limits.lane - state.inBroker, free);
+      const room = Math.min(this.#allowance() - state.inBroker, free);
       if (state.waiting > 0 && room > 0) return { lane: state.lane, room, bytes };
       this.#forgetEmpty(state);
     }
@@ -123,9 +125,15 @@ export class Window {
     this.#feedLater(state);
   }
 
+  /** How much one lane may have now. */
+  #allowance(): number {
+    const { lane, roomy = 0 } = this.#limits;
+    return this.#inBroker < roomy ? roomy : lane;
+  }
+
   /** Fed again once half empty, so that feeding moves hundreds of rows at a time. */
   #feedLater(state: LaneState): void {
-    if (state.hungry || state.waiting <= 0 || state.inBroker > this.#limits.lane / 2) return;
+    if (state.hungry || state.waiting <= 0 || state.inBroker > this.#allowance() / 2) return;
     state.hungry = true;
     this.#hungry.push(state);
   }

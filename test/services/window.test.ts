@@ -107,6 +107,12 @@ describe("the window", () => {
   });
 });
 
+test("while there is much room one lane may take it all but half, and others still enter", () => {
+  const window = new Window({ ...LIMITS, roomy: 6 });
+  expect(Array.from({ length: 8 }, () => enter(window, queued(1)).dispatched)).toEqual([...Array(6).fill(true), false, false]);
+  expect(Array.from({ length: 5 }, () => enter(window, queued(2)).dispatched)).toEqual([...Array(4).fill(true), false]);
+});
+
 describe("the window, whatever happens", () => {
   const changes = fc.array(fc.record({ owner: fc.integer({ min: 1, max: 4 }), step: fc.nat(3), pick: fc.nat(50) }), {
     maxLength: 80,

@@ -1,10 +1,7 @@
 /**
  * The composition root: the only place that knows services and drivers together.
  */
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import type { Server } from "bun";
-import { StartupError } from "./domain/errors.ts";
 import { Argon2Passwords } from "./drivers/argon2.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { EmbeddedBroker } from "./drivers/embedded/broker.ts";
@@ -21,6 +18,7 @@ import { SqliteUnitOfWork } from "./drivers/sqlite/unit-of-work.ts";
 import { systemClock, systemRandom } from "./drivers/system.ts";
 import { type AppDeps, apiRoutes, createApp } from "./http/app.ts";
 import { clientAddress } from "./http/client-address.ts";
+import { listen, refuseTakenPort } from "./http/listen.ts";
 import { metricsText } from "./http/metrics.ts";
 import { Notifications } from "./http/notifications.ts";
 import { originCheck } from "./http/origins.ts";
@@ -89,7 +87,7 @@ export async function loadTasks(directory: string): Promise<LoadedFiles> {
 /**
  * Starts the whole service.
  *
- * @throws StartupError; nothing is left running or locked
+ * @throws StartupError (domain/errors.ts); nothing is left running or locked
  */
 export async function startServer(settings: ServerSettings, log: Log): Promise<RunningServer> {
   // What can be refused is refused before anything is made or changed.
@@ -126,47 +124,6 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
 }
 
 const isSqliteError = (error: unknown): boolean => String((error as { code?: unknown } | null)?.code).startsWith("SQLITE_");
-
-type App = Awaited<ReturnType<typeof createApp>>;
-
-async function listen(app: App, { host, port }: ServerSettings): Promise<Server<unknown>> {
-  try {
-    // reusePort would let a second server share the port unseen.
-    return await new Promise((resolve) =>
-      app.listen({ hostname: host, port, reusePort: false, idleTimeout: 60 }, (server) =>
-        resolve(server as unknown as Server<unknown>),
-      ),
-    );
-  } catch (cause) {
-    throw await cannotListen(host, port, cause);
-  }
-}
-
-/** Takes the port and lets it go: a start that would fail for it has then changed nothing. */
-async function refuseTakenPort({ host, port }: ServerSettings): Promise<void> {
-  try {
-    const probe = Bun.serve({ hostname: host, port, reusePort: false, fetch: () => new Response(null, { status: 503 }) });
-    await probe.stop(true);
-  } catch (cause) {
-    throw await cannotListen(host, port, cause);
-  }
-}
-
-async function cannotListen(host: string, port: number, cause: unknown): Promise<StartupError> {
-  // Bun says of an unknown name, too, that it is in use.
-  if (isIP(host) === 0 && !(await lookup(host).catch(() => undefined))) {
-    return new StartupError("cannot_listen", `${host} is no address of this machine: choose another --host`, { cause });
-  }
-  if ((cause as { code?: string }).code === "EADDRINUSE") {
-    return new StartupError("port_in_use", `${host}:${port} is in use: stop what listens there or choose another --port`, {
-      cause,
-    });
-  }
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new StartupError("cannot_listen", `cannot listen on ${host}:${port} (${why}): choose another --host or --port`, {
-    cause,
-  });
-}
 
 async function assemble(
   settings: ServerSettings,

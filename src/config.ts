@@ -36,7 +36,7 @@ export const FLAGS = {
   redis: {
     name: "redis",
     kind: "text",
-    help: "Redis URL; without one, jobs stay in this process",
+    help: "Redis URL; refused by this version, whose jobs stay in its own process",
     variables: ["ARTEL_REDIS_URL", "REDIS_URL"],
   },
   namespace: { name: "namespace", kind: "text", fallback: "artel", help: "prefix of every Redis key and channel" },

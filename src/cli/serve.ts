@@ -30,7 +30,11 @@ export const serveCommand: Command = {
   example: "artel serve --port 8080 --data /var/lib/artel",
   async run(args, io) {
     const call = readCall("serve", args, serveCommand.flags, io.environment);
-    if (call.text("redis") !== undefined) throw new UsageError("--redis is not available in this version");
+    if (call.text("redis") !== undefined) {
+      throw new UsageError(
+        "a Redis URL is given (--redis, ARTEL_REDIS, ARTEL_REDIS_URL or REDIS_URL), which this version cannot use: take it away",
+      );
+    }
     const log = stderrLog(call.need("logLevel"));
     const drainMs = call.duration("drain");
     const ended = Promise.withResolvers<number>();

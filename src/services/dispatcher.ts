@@ -55,7 +55,7 @@ export class Dispatcher {
 
   /** A task that has just queued, as it is to be stored: dispatched if the window has room for it. */
   place<T extends Task>(task: T): T {
-    return task.status === "queued" && this.#window.admits(task) ? (dispatch(task) as T) : task;
+    return task.status === "queued" && this.#window.admits(task) ? dispatch(task) : task;
   }
 
   /** Follows a stored change (before null: a new row), and sends the job if the task has just been dispatched. */
@@ -103,7 +103,7 @@ export class Dispatcher {
   }
 
   #admit(tx: Transaction, { args, result: _, ...before }: TaskWithBody): void {
-    const after = dispatch(before) as StoredTask;
+    const after = dispatch(before);
     this.#store.update(before, after);
     this.follow(tx, before, after, args);
   }

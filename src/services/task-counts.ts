@@ -4,11 +4,7 @@ import { isTerminal, type Status, type Task } from "../domain/task.ts";
 export class TaskCounts {
   accepted = 0;
   readonly ended = new Map<Status, number>();
-  readonly #inProgress = { count: 0 };
-
-  get inProgress(): number {
-    return this.#inProgress.count;
-  }
+  inProgress = 0;
 
   /** Follows a stored change; with the two exchanged it takes the change back. */
   moved(before: Task | null, after: Task | null): void {
@@ -19,7 +15,7 @@ export class TaskCounts {
   }
 
   #count(task: Task | null, by: 1 | -1): void {
-    if (task?.status === "in progress") this.#inProgress.count += by;
+    if (task?.status === "in progress") this.inProgress += by;
     if (task && isTerminal(task.status)) this.ended.set(task.status, (this.ended.get(task.status) ?? 0) + by);
   }
 }

@@ -12,25 +12,18 @@ import type {
   TaskStore,
   TaskWithBody,
 } from "../../ports/tasks.ts";
+import { Backlog } from "./backlog.ts";
 import { LaneRows } from "./lane-rows.ts";
+import { LogRows } from "./log-rows.ts";
+import { MetaRows, Seqs } from "./meta-rows.ts";
 import { readPage } from "./pages.ts";
 import { type Prepared, preparedOn } from "./prepared.ts";
 import { keyOfId, TaskIds } from "./task-ids.ts";
-import {
-  BODY_COLUMNS,
-  type BodyRow,
-  COLUMNS,
-  inStatusIndex,
-  statusCode,
-  type TaskRow,
-  TERMINAL_CODES,
-  toTask,
-} from "./task-rows.ts";
+import { TaskReader } from "./task-reader.ts";
+import { BODY_COLUMNS, COLUMNS, statusCode, type TaskRow, TERMINAL_CODES } from "./task-rows.ts";
 
 /** A step of purging looks at no more than this many of the oldest rows. */
 const PURGE_SCAN = 2_000;
-/** Seqs are taken from the database in blocks, so that a start needs no look at the rows; a crash leaves a gap. */
-const SEQ_BLOCK = 10_000;
 
 /**
  * Tasks on bun:sqlite with prepared statements: these run for every task, where a query builder's share would show.
@@ -43,19 +36,23 @@ export class SqliteTasks implements TaskStore {
   readonly #ids: TaskIds;
   /** Dispatched tasks by id: as many as the window holds. */
   readonly #live = new Map<string, StoredTask>();
-  readonly #ownerIds = new Map<number, string>();
-  #seq: number;
-  /** The last seq of the block that this process has taken. */
-  #seqLimit: number;
+  readonly #meta: MetaRows;
+  readonly #seqs: Seqs;
+  readonly #logs: LogRows;
+  readonly #read: TaskReader;
+  readonly #backlog: Backlog;
   #purgedSeq: number;
 
   constructor(db: Database, newEpoch: () => string) {
     this.#sql = preparedOn(db);
     this.#lanes = new LaneRows(this.#sql);
-    this.epoch = this.#meta("epoch") ?? this.#setMeta("epoch", newEpoch());
-    this.#purgedSeq = Number(this.#meta("purged_seq") ?? 0);
-    this.#seq = Number(this.#meta("seq_limit") ?? 0);
-    this.#seqLimit = this.#seq;
+    this.#read = new TaskReader(this.#sql, this.#lanes);
+    this.#backlog = new Backlog(this.#sql, this.#lanes, this.#read);
+    this.#logs = new LogRows(this.#sql);
+    this.#meta = new MetaRows(this.#sql);
+    this.#seqs = new Seqs(this.#meta);
+    this.epoch = this.#meta.get("epoch") ?? this.#meta.set("epoch", newEpoch());
+    this.#purgedSeq = Number(this.#meta.get("purged_seq") ?? 0);
     this.#ids = new TaskIds(this.#sql<{ n: number | null }>("SELECT max(n) AS n FROM tasks").get()?.n ?? 0);
   }
 
@@ -63,20 +60,15 @@ export class SqliteTasks implements TaskStore {
   forget(): void {
     this.#live.clear();
     this.#lanes.forget();
-    this.#seqLimit = this.#seq;
+    this.#seqs.forget();
   }
 
   nextSeq(): number {
-    if (this.#seq === this.#seqLimit) {
-      this.#seqLimit = this.#seq + SEQ_BLOCK;
-      this.#setMeta("seq_limit", String(this.#seqLimit));
-    }
-    this.#seq += 1;
-    return this.#seq;
+    return this.#seqs.next();
   }
 
   currentSeq(): number {
-    return this.#seq;
+    return this.#seqs.current;
   }
 
   purgedSeq(): number {
@@ -109,14 +101,13 @@ export class SqliteTasks implements TaskStore {
       idempotencyKey,
       args,
     );
-    this.#ownerIds.set(task.owner, ownerId);
     return this.#keep({ ...task, n, seq, ownerId });
   }
 
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined {
     // Literally "IS NOT NULL": only so can SQLite tell that the partial index holds what is asked for.
     const text = `SELECT ${BODY_COLUMNS} FROM tasks WHERE owner = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL`;
-    return this.#bodies(text, owner, key).find((task) => task.name === name);
+    return this.#read.bodies(text, owner, key).find((task) => task.name === name);
   }
 
   get(id: string): StoredTask | undefined {
@@ -125,12 +116,12 @@ export class SqliteTasks implements TaskStore {
     const n = keyOfId(id);
     if (n === undefined) return undefined;
     const row = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE n = ? AND id = ?`).get(n, id);
-    return row ? this.#keep(this.#toTask(row)) : undefined;
+    return row ? this.#keep(this.#read.task(row)) : undefined;
   }
 
   withBody(id: string): TaskWithBody | undefined {
     const n = keyOfId(id);
-    return n === undefined ? undefined : this.#bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE n = ? AND id = ?`, n, id)[0];
+    return n === undefined ? undefined : this.#read.bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE n = ? AND id = ?`, n, id)[0];
   }
 
   update(before: StoredTask, after: StoredTask): void {
@@ -162,7 +153,7 @@ export class SqliteTasks implements TaskStore {
 
   page(query: PageQuery): Page {
     const { rows, next } = readPage(this.#sql, query);
-    return { items: rows.map((row) => this.#toTask(row)), next };
+    return { items: rows.map((row) => this.#read.task(row)), next };
   }
 
   changed({ after, upTo, owner }: ChangeQuery, limit: number, resultBytes: number): readonly ChangedTask[] {
@@ -172,7 +163,7 @@ export class SqliteTasks implements TaskStore {
       `SELECT ${COLUMNS}, iif(${fits}, result, NULL) AS result, iif(${fits}, 0, 1) AS truncated
          FROM ${changes(owner)} ORDER BY seq LIMIT ?`,
     ).all(resultBytes, resultBytes, after, upTo, ...(owner === undefined ? [] : [owner]), limit);
-    return rows.map((row) => ({ ...this.#toTask(row), result: row.result, truncated: row.truncated === 1 }));
+    return rows.map((row) => ({ ...this.#read.task(row), result: row.result, truncated: row.truncated === 1 }));
   }
 
   countChanged({ after, upTo, owner }: ChangeQuery, limit: number): number {
@@ -180,77 +171,36 @@ export class SqliteTasks implements TaskStore {
     return counted.get(after, upTo, ...(owner === undefined ? [] : [owner]), limit)?.count ?? 0;
   }
 
-  *dispatched(pageRows: number): Iterable<readonly TaskWithBody[]> {
-    // What queues and what runs, each by its partial index and in that index's order.
-    const queued = `SELECT ${BODY_COLUMNS} FROM tasks WHERE status = 1 AND dispatched = 1 AND (lane, n) > (?, ?) ORDER BY lane, n LIMIT ?`;
-    const running = `SELECT ${BODY_COLUMNS} FROM tasks WHERE ${inStatusIndex(2)} AND (owner, n) > (?, ?) ORDER BY owner, n LIMIT ?`;
-    for (const [text, group] of [
-      [queued, "lane"],
-      [running, "owner"],
-    ] as const) {
-      let last: BodyRow | undefined;
-      do {
-        const rows: BodyRow[] = this.#sql<BodyRow>(text).all(last?.[group] ?? 0, last?.n ?? 0, pageRows);
-        last = rows.length === pageRows ? rows.at(-1) : undefined;
-        if (rows.length > 0) yield rows.map((row) => this.#toTaskWithBody(row));
-      } while (last);
-    }
+  dispatched(pageRows: number): Iterable<readonly TaskWithBody[]> {
+    return this.#backlog.dispatched(pageRows);
   }
 
   waiting(lane: Lane, limit: number, bytes: number): readonly TaskWithBody[] {
-    const rows = this.#sql<BodyRow>(
-      `SELECT ${BODY_COLUMNS} FROM tasks WHERE status = 1 AND dispatched = 0 AND lane = ? ORDER BY n LIMIT ?`,
-    ).iterate(this.#lanes.keyOf(lane), limit);
-    const waiting: TaskWithBody[] = [];
-    let read = 0;
-    for (const row of rows) {
-      waiting.push(this.#toTaskWithBody(row));
-      read += row.args.length;
-      if (read >= bytes) break;
-    }
-    return waiting;
+    return this.#backlog.waiting(lane, limit, bytes);
   }
 
   queuedLanes(): readonly LaneCount[] {
-    const counts = this.#sql<{ lane: number; dispatched: number; count: number }>(
-      "SELECT lane, dispatched, count(*) AS count FROM tasks WHERE status = 1 GROUP BY dispatched, lane",
-    ).all();
-    return counts.map(({ lane, dispatched, count }) => ({ ...this.#lanes.get(lane), dispatched: dispatched === 1, count }));
+    return this.#backlog.queuedLanes();
   }
 
   due(now: number, limit: number): readonly StoredTask[] {
-    const rows = this.#sql<TaskRow>(
-      `SELECT ${COLUMNS} FROM tasks WHERE status IN (0, 3) AND run_at <= ? ORDER BY run_at LIMIT ?`,
-    ).all(now, limit);
-    return rows.map((row) => this.#toTask(row));
+    return this.#backlog.due(now, limit);
   }
 
   nextDueAt(): number | undefined {
-    return this.#sql<{ at: number | null }>("SELECT min(run_at) AS at FROM tasks WHERE status IN (0, 3)").get()?.at ?? undefined;
+    return this.#backlog.nextDueAt();
   }
 
   countPending(owner?: number): number {
-    const own = owner === undefined ? [] : [owner];
-    const mine = owner === undefined ? "" : "AND owner = ?";
-    const lanes = owner === undefined ? "" : "AND dispatched IN (0, 1) AND lane IN (SELECT n FROM lanes WHERE owner = ?)";
-    // Each condition is one that a partial index answers.
-    const conditions = [...[0, 2, 3].map((code) => `${inStatusIndex(code)} ${mine}`), `status = 1 ${lanes}`];
-    const counts = conditions.map((condition) =>
-      this.#sql<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE ${condition}`).get(...own),
-    );
-    return counts.reduce((sum, row) => sum + (row?.count ?? 0), 0);
+    return this.#backlog.countPending(owner);
   }
 
   appendLog(n: number, lines: readonly LogLine[]): void {
-    const first = this.#sql<{ line: number | null }>("SELECT max(line) AS line FROM task_logs WHERE task = ?").get(n)?.line ?? 0;
-    const insert = this.#sql("INSERT INTO task_logs (task, line, at, level, message) VALUES (?,?,?,?,?)");
-    lines.forEach((line, i) => {
-      insert.run(n, first + 1 + i, line.at, line.level, line.message);
-    });
+    this.#logs.append(n, lines);
   }
 
   log(n: number): readonly LogLine[] {
-    return this.#sql<LogLine>("SELECT at, level, message FROM task_logs WHERE task = ? ORDER BY line").all(n);
+    return this.#logs.of(n);
   }
 
   offset(stream: string): Offset | null {
@@ -276,7 +226,7 @@ export class SqliteTasks implements TaskStore {
       this.#sql("DELETE FROM tasks WHERE n = ?").run(n);
       this.#purgedSeq = Math.max(this.#purgedSeq, seq);
     }
-    if (ended.length > 0) this.#setMeta("purged_seq", String(this.#purgedSeq));
+    if (ended.length > 0) this.#meta.set("purged_seq", String(this.#purgedSeq));
     if (ended.length === limit) return { removed: limit, next: ended.at(-1)?.n ?? null };
     return { removed: ended.length, next: oldest.length === PURGE_SCAN ? (oldest.at(-1)?.n ?? null) : null };
   }
@@ -321,40 +271,6 @@ export class SqliteTasks implements TaskStore {
     if (task.dispatched) this.#live.set(task.id, task);
     else this.#live.delete(task.id);
     return task;
-  }
-
-  #bodies(text: string, ...parameters: (string | number)[]): TaskWithBody[] {
-    return this.#sql<BodyRow>(text)
-      .all(...parameters)
-      .map((row) => this.#toTaskWithBody(row));
-  }
-
-  #toTask(row: TaskRow): StoredTask {
-    return toTask(row, this.#lanes.get(row.lane), this.#ownerId(row.owner));
-  }
-
-  #toTaskWithBody(row: BodyRow): TaskWithBody {
-    return { ...this.#toTask(row), args: row.args, result: row.result };
-  }
-
-  #ownerId(owner: number): string {
-    const known = this.#ownerIds.get(owner);
-    if (known !== undefined) return known;
-    const id = this.#sql<{ id: string }>("SELECT id FROM accounts WHERE n = ?").get(owner)?.id ?? "";
-    this.#ownerIds.set(owner, id);
-    return id;
-  }
-
-  #meta(key: string): string | undefined {
-    return this.#sql<{ value: string }>("SELECT value FROM meta WHERE key = ?").get(key)?.value;
-  }
-
-  #setMeta(key: string, value: string): string {
-    this.#sql("INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(
-      key,
-      value,
-    );
-    return value;
   }
 }
 

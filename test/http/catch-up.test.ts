@@ -1,18 +1,8 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { isNotice, type Message, type Notice, type NoticeClient, transitionsOf } from "../support/notices.ts";
-import { TestServer, type User } from "../support/server.ts";
+import { suiteServer, TestServer, type User } from "../support/server.ts";
 
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
-
-let server: TestServer;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await server.stop();
-});
+const { server } = await suiteServer();
 
 /** The latest transition of each task up to a seq, in seq order. */
 function latest(history: readonly Notice[], after: number, upTo: number): Notice[] {

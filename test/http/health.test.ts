@@ -1,24 +1,10 @@
 import { Database } from "bun:sqlite";
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Gates } from "../support/gates.ts";
-import { TestServer, type User } from "../support/server.ts";
+import { suiteServer, TestServer } from "../support/server.ts";
 
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
-
-let server: TestServer;
-let ada: User;
-const gates = new Gates();
-beforeAll(async () => {
-  server = await TestServer.start();
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await gates.stop();
-  await server.stop();
-});
+const { server, gates } = await suiteServer();
+const ada = await server.user();
 
 interface Sample {
   readonly name: string;

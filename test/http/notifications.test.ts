@@ -1,26 +1,12 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { Gates } from "../support/gates.ts";
+import { describe, expect, test } from "bun:test";
 import { type NoticeClient, transitionsOf } from "../support/notices.ts";
 import { RawSocket } from "../support/raw-socket.ts";
-import { TestServer, type User } from "../support/server.ts";
-
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteServer } from "../support/server.ts";
 
 const PATH = "/ws/notifications";
 
-let server: TestServer;
-let ada: User;
-const gates = new Gates();
-beforeAll(async () => {
-  server = await TestServer.start();
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await gates.stop();
-  await server.stop();
-});
+const { server, gates } = await suiteServer();
+const ada = await server.user();
 
 describe("notices", () => {
   test("ready comes first and says where the client stands", async () => {

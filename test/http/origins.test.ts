@@ -1,25 +1,14 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { originCheck } from "../../src/http/origins.ts";
 import { problem } from "../support/problems.ts";
 import { RawSocket } from "../support/raw-socket.ts";
-import { TestServer, type User } from "../support/server.ts";
-
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteServer, TestServer } from "../support/server.ts";
 
 const LISTED = "https://app.example.com";
 const OTHER = "https://evil.example";
 
-let server: TestServer;
-let ada: User;
-beforeAll(async () => {
-  server = await TestServer.start({ origins: [LISTED, "http://Second.example:8080/"] });
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await server.stop();
-});
+const { server } = await suiteServer({ origins: [LISTED, "http://Second.example:8080/"] });
+const ada = await server.user();
 
 const preflight = (origin: string, path = "/tasks/echo", method = "POST") =>
   server.fetch(path, {

@@ -1,28 +1,11 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { Gates } from "../support/gates.ts";
+import { expect, test } from "bun:test";
 import { problem } from "../support/problems.ts";
-import { TestServer, type User } from "../support/server.ts";
+import { suiteServer, type User } from "../support/server.ts";
 
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
-
-let server: TestServer;
-let ada: User;
-let bob: User;
-let root: User;
-const gates = new Gates();
+const { server, gates } = await suiteServer({ logRequests: true });
+const [ada, bob, root] = [await server.user(), await server.user(), await server.user({ admin: true })] as const;
 /** Stands in everything of Ada's, and so may stand in nothing that Bob gets. */
 const SECRET = "ada-only-5d1f";
-
-beforeAll(async () => {
-  server = await TestServer.start({ logRequests: true });
-  [ada, bob, root] = [await server.user(), await server.user(), await server.user({ admin: true })];
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await gates.stop();
-  await server.stop();
-});
 
 /** Tasks of Ada's in every state that there is. */
 async function adasTasks(): Promise<{ id: string; status: string }[]> {

@@ -1,25 +1,14 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { PASSWORD } from "../support/accounts.ts";
 import { problem } from "../support/problems.ts";
 import { RawSocket } from "../support/raw-socket.ts";
-import { TestServer, type User } from "../support/server.ts";
-
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteServer, TestServer, type User } from "../support/server.ts";
 
 const PATH = "/ws/notifications";
 const UNAUTHORIZED = { code: 4401, reason: "unauthorized" };
 
-let server: TestServer;
-let ada: User;
-beforeAll(async () => {
-  server = await TestServer.start({ logRequests: true });
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await server.stop();
-});
+const { server } = await suiteServer({ logRequests: true });
+const ada = await server.user();
 
 const ticketOf = async (user: User): Promise<string> => {
   const response = await user.post("/auth/ws-ticket");

@@ -1,24 +1,14 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { isNotice, type Message, type Notice, type NoticeClient, transitionsOf } from "../support/notices.ts";
 import { RawSocket } from "../support/raw-socket.ts";
-import { TestServer, type User } from "../support/server.ts";
-
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteServer, type User } from "../support/server.ts";
 
 const PATH = "/ws/notifications";
 /** Bytes of one result: it goes into the notice whole. */
 const LARGE = 60_000;
 const MIB = 1024 * 1024;
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await server.stop();
-});
+const { server } = await suiteServer();
 
 /** Runs this many tasks with large results to their ends. */
 async function produce(user: User, watcher: NoticeClient, count: number): Promise<string[]> {

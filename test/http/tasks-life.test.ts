@@ -1,23 +1,9 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { Gates } from "../support/gates.ts";
+import { describe, expect, test } from "bun:test";
 import { problem } from "../support/problems.ts";
-import { type TaskView, TestServer, type User } from "../support/server.ts";
+import { suiteServer, type TaskView, TestServer } from "../support/server.ts";
 
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
-
-let server: TestServer;
-let ada: User;
-const gates = new Gates();
-beforeAll(async () => {
-  server = await TestServer.start();
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await gates.stop();
-  await server.stop();
-});
+const { server, gates } = await suiteServer();
+const ada = await server.user();
 
 const seen = async (response: Response): Promise<TaskView> => {
   expect(response.status).toBe(202);

@@ -1,25 +1,11 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { Gates } from "../support/gates.ts";
+import { describe, expect, test } from "bun:test";
 import { problem } from "../support/problems.ts";
-import { TestServer, type User } from "../support/server.ts";
-
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteServer, TestServer } from "../support/server.ts";
 
 const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-let server: TestServer;
-let ada: User;
-const gates = new Gates();
-beforeAll(async () => {
-  server = await TestServer.start();
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await gates.stop();
-  await server.stop();
-});
+const { server, gates } = await suiteServer();
+const ada = await server.user();
 
 describe("Idempotency-Key", () => {
   const key = (name: string) => ({ "idempotency-key": name });

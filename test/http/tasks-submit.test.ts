@@ -1,24 +1,13 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { BODY_MAX_BYTES } from "../../src/http/body.ts";
 import { problem } from "../support/problems.ts";
-import { TestServer, type User } from "../support/server.ts";
-
-// The preload's default holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteServer } from "../support/server.ts";
 
 const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-let server: TestServer;
-let ada: User;
-beforeAll(async () => {
-  server = await TestServer.start();
-  ada = await server.user();
-});
-afterAll(async () => {
-  expect(server.errors).toEqual([]);
-  await server.stop();
-});
+const { server } = await suiteServer();
+const ada = await server.user();
 
 /** Sends a body as it is. */
 const raw = (path: string, body: RequestInit["body"], headers: Record<string, string> = {}) =>

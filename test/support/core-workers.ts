@@ -1,3 +1,4 @@
+import { afterAll, setDefaultTimeout } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -136,3 +137,14 @@ export async function openFloor(files: TaskFiles, options: FloorOptions = {}) {
 }
 
 export type Floor = Awaited<ReturnType<typeof openFloor>>;
+
+/** A floor for all tests of a file, gone after them with the task files: `await` it at the file's top. */
+export async function suiteFloor(files: TaskFiles, options: FloorOptions = {}): Promise<Floor> {
+  setDefaultTimeout(30_000);
+  const floor = await openFloor(files, options);
+  afterAll(async () => {
+    await floor[Symbol.asyncDispose]();
+    files[Symbol.dispose]();
+  });
+  return floor;
+}

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { afterAll, expect, setDefaultTimeout } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,7 @@ import { migrateUp } from "../../src/drivers/sqlite/migrate.ts";
 import { systemClock, systemRandom } from "../../src/drivers/system.ts";
 import { AccountAdmin } from "../../src/services/account-admin.ts";
 import { cheapPasswords, PASSWORD, SECRET } from "./accounts.ts";
+import { Gates } from "./gates.ts";
 import { type LogLine, recordingLog } from "./manual-runtime.ts";
 import { connect, type NoticeClient } from "./notices.ts";
 import { TASK_FILES } from "./task-files.ts";
@@ -248,4 +250,20 @@ export class User {
     socket.terminate();
     return await this.task(id);
   }
+}
+
+/**
+ * A server for all tests of a file, ended after them, when it must have logged no error: `await` it at the file's top.
+ * The preload's time limit holds for the first file of a run only, so it is set here.
+ */
+export async function suiteServer(settings: Partial<ServerSettings> = {}): Promise<{ server: TestServer; gates: Gates }> {
+  setDefaultTimeout(30_000);
+  const server = await TestServer.start(settings);
+  const gates = new Gates();
+  afterAll(async () => {
+    expect(server.errors).toEqual([]);
+    await gates.stop();
+    await server.stop();
+  });
+  return { server, gates };
 }

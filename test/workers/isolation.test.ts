@@ -1,10 +1,7 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { processes } from "../../src/workers/hands.ts";
 import { ANNA } from "../support/core.ts";
-import { type Floor, openFloor, TaskFiles } from "../support/core-workers.ts";
-
-// The preload's limit holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { openFloor, suiteFloor, TaskFiles } from "../support/core-workers.ts";
 
 const files = new TaskFiles({
   kills: `input: t.Object({ mark: t.String() }), retry: 5, run({ mark: file }) { mark(file, process.pid + "\\n"); process.kill(process.pid, "SIGKILL"); while (true); }`,
@@ -16,14 +13,7 @@ const files = new TaskFiles({
   neighbour: `input: t.Object({ gate: t.String() }), async run({ gate }, ctx) { await open(ctx, gate); return "well"; }`,
 });
 
-let floor: Floor;
-beforeAll(async () => {
-  floor = await openFloor(files, { threads: 2, slots: 4 });
-});
-afterAll(async () => {
-  await floor[Symbol.asyncDispose]();
-  files[Symbol.dispose]();
-});
+const floor = await suiteFloor(files, { threads: 2, slots: 4 });
 
 describe("a suspected task", () => {
   test("runs in a process of its own, each time another, with logs and progress as everywhere", async () => {

@@ -1,9 +1,6 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { ANNA } from "../support/core.ts";
-import { type Floor, openFloor, TaskFiles } from "../support/core-workers.ts";
-
-// The preload's limit holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteFloor, TaskFiles } from "../support/core-workers.ts";
 
 const files = new TaskFiles({
   polite: `input: t.Object({}), timeout: 60, run: (_, ctx) => ctx.sleep(60_000)`,
@@ -18,14 +15,7 @@ const files = new TaskFiles({
   idle: `input: t.Object({}), run: () => null`,
 });
 
-let floor: Floor;
-beforeAll(async () => {
-  floor = await openFloor(files, { threads: 2, slots: 4 });
-});
-afterAll(async () => {
-  await floor[Symbol.asyncDispose]();
-  files[Symbol.dispose]();
-});
+const floor = await suiteFloor(files, { threads: 2, slots: 4 });
 
 describe("an attempt's limit", () => {
   test("is told by the signal; what comes after it is no result; it counts as an attempt", async () => {

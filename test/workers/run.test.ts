@@ -1,9 +1,6 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { ANNA } from "../support/core.ts";
-import { type Floor, openFloor, TaskFiles } from "../support/core-workers.ts";
-
-// The preload's limit holds for the first file of a run only.
-setDefaultTimeout(30_000);
+import { suiteFloor, TaskFiles } from "../support/core-workers.ts";
 
 const files = new TaskFiles({
   echo: `input: t.Object({ text: t.String(), times: t.Integer({ default: 2 }) }), run: ({ text, times }) => text.repeat(times)`,
@@ -28,14 +25,7 @@ const files = new TaskFiles({
   wide: `input: t.Object({}), run() { for (let i = 0; i < 100; i += 1) console.log("y".repeat(1_000_000)); return null; }`,
 });
 
-let floor: Floor;
-beforeAll(async () => {
-  floor = await openFloor(files, { threads: 1, slots: 16 });
-});
-afterAll(async () => {
-  await floor[Symbol.asyncDispose]();
-  files[Symbol.dispose]();
-});
+const floor = await suiteFloor(files, { threads: 1, slots: 16 });
 const messages = (id: string): string[] => floor.core.tasks.logs(ANNA, id).map(({ message }) => message);
 
 describe("results", () => {

@@ -27,7 +27,6 @@ const MAX_COUNT = 999_999_999;
 const MAX_DURATION_MS = 100 * 365 * 86_400_000;
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogThreshold = (typeof LEVELS)[number];
 
 export const FLAGS = {
   host: { name: "host", kind: "text", fallback: "127.0.0.1", help: "address to listen on" },

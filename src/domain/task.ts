@@ -119,7 +119,7 @@ export function fail<T extends Task>(task: T, at: number, error: TaskFailure): T
 
 /** Its owner's wish: before it ran, while it waited, or as the run stopped. */
 export function cancel<T extends Task>(task: T, at: number): T {
-  return end(task, "cancelled", at, { code: "cancelled", message: "cancelled on request" }, task.progress);
+  return end(requestCancel(task), "cancelled", at, { code: "cancelled", message: "cancelled on request" }, task.progress);
 }
 
 /** Its owner's wish while it runs: noted, and the worker is told. */

@@ -22,16 +22,6 @@ export function requireIdentity(request: Request, accounts: Authenticator): Iden
   return accounts.authenticate(token);
 }
 
-/** Goes on with the identity, without a promise where none is needed. */
-export function withIdentity<T>(
-  request: Request,
-  accounts: Authenticator,
-  next: (identity: Identity) => T,
-): T | Promise<Awaited<T>> {
-  const identity = requireIdentity(request, accounts);
-  return identity instanceof Promise ? (identity.then(next) as Promise<Awaited<T>>) : next(identity);
-}
-
 /**
  * The `parse` of routes with a JSON body that want an identity. It reads nothing from somebody unknown: 401 comes before
  * 413, 400 and 422. The handler then has the identity at once from `requireIdentity`.

@@ -1,7 +1,7 @@
 /**
  * What a task file gets by `import { task, t } from "artel"`.
  */
-import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
@@ -158,6 +158,3 @@ function closeObjects(node: unknown): unknown {
   }
   return closed;
 }
-
-/** The type of a task's input object, for helpers of a task file. */
-export type InputOf<Schema extends TObject> = Static<Schema>;

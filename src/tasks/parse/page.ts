@@ -1,6 +1,6 @@
 /** What a page says, read in one pass over its text. */
 import { pageUrl } from "./page-url.ts";
-import type { Heading } from "./shapes.ts";
+import type { Heading, ParsedPage } from "./shapes.ts";
 import { type Attributes, type TokenHandler, tokenize } from "./tokens.ts";
 import { WordCounter } from "./words.ts";
 
@@ -11,15 +11,6 @@ const MAX_HEADING_LENGTH = 500;
 const MAX_TITLE_LENGTH = 500;
 const MAX_DESCRIPTION_LENGTH = 1_000;
 const MAX_LANG_LENGTH = 64;
-
-export interface ParsedPage {
-  readonly title: string | null;
-  readonly description: string | null;
-  readonly lang: string | null;
-  readonly headings: readonly Heading[];
-  readonly links: readonly string[];
-  readonly words: number;
-}
 
 /** What is known of a page that is not HTML, or could not be had. */
 export const EMPTY_PAGE: ParsedPage = { title: null, description: null, lang: null, headings: [], links: [], words: 0 };

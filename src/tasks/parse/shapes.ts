@@ -14,11 +14,8 @@ export interface Heading {
   readonly text: string;
 }
 
-export interface PageEntry {
-  /** After redirects, without a fragment. */
-  readonly url: string;
-  /** null when no answer came. */
-  readonly status: number | null;
+/** What a page says. */
+export interface ParsedPage {
   readonly title: string | null;
   readonly description: string | null;
   readonly lang: string | null;
@@ -26,6 +23,13 @@ export interface PageEntry {
   /** Absolute http(s) URLs without fragments, each once, in document order. */
   readonly links: readonly string[];
   readonly words: number;
+}
+
+export interface PageEntry extends ParsedPage {
+  /** After redirects, without a fragment. */
+  readonly url: string;
+  /** null when no answer came. */
+  readonly status: number | null;
   /** Of the decompressed body. */
   readonly bytes: number;
   /** Of the requests that led to the page, body included; without waiting for robots.txt or a crawl delay. */

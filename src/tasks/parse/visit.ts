@@ -3,11 +3,11 @@ import type { TaskContext } from "../artel.ts";
 import { FetchError } from "../net/fetch-error.ts";
 import { MAX_REDIRECTS, redirectTarget } from "../net/redirects.ts";
 import { decodeText } from "./charset.ts";
-import { EMPTY_PAGE, type ParsedPage, parsePage } from "./page.ts";
+import { EMPTY_PAGE, parsePage } from "./page.ts";
 import { pageUrl } from "./page-url.ts";
 import { countUpTo, readUpTo } from "./read.ts";
 import type { RobotsCache } from "./robots.ts";
-import type { PageEntry } from "./shapes.ts";
+import type { PageEntry, ParsedPage } from "./shapes.ts";
 
 /** Of a page, decompressed. */
 export const MAX_PAGE_BYTES = 8 * 1024 * 1024;

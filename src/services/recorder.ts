@@ -137,9 +137,10 @@ export class Recorder implements Service {
     if (event.kind === "log" || ("log" in event && event.log)) this.#parts.store.appendLog(task.n, event.log ?? []);
     const next = this.#next(task, event);
     if (!next) return;
-    if (next.status === "in progress") tx.afterCommit(() => this.#tellEarly(task.id));
-    else this.#forgetProgress(task.id);
-    transitions.stage(task, next, event.kind === "done" ? event.result : null, event.kind === "log" ? task.createdAt : event.at);
+    if (next.status !== "in progress") this.#forgetProgress(task.id);
+    const result = event.kind === "done" ? event.result : null;
+    const staged = transitions.stage(task, next, result, event.kind === "log" ? task.createdAt : event.at);
+    if (next.status === "in progress") tx.afterCommit(() => this.#tellEarly(staged));
     if (next.status === "retrying") tx.afterCommit(() => this.#parts.onPutOff(next.runAt));
   }
 
@@ -180,10 +181,11 @@ export class Recorder implements Service {
     }
   }
 
-  #tellEarly(id: string): void {
-    const early = this.#early.get(id);
-    this.#early.delete(id);
-    if (early) this.#progress([early]);
+  /** Right after the start; not where the same commit changed the task once more, which is told after this, with its progress. */
+  #tellEarly(started: StoredTask): void {
+    const early = this.#early.get(started.id);
+    this.#early.delete(started.id);
+    if (early && this.#parts.store.get(started.id)?.seq === started.seq) this.#progress([early]);
   }
 
   #forgetProgress(id: string): void {

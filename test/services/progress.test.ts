@@ -77,4 +77,25 @@ describe("progress", () => {
     expect(core.notices.all.at(-1)?.task).toMatchObject({ progress: 0.2, cancelRequested: true, seq });
     expect(core.tasks.show(ANNA, job.id).progress).toBe(0.2);
   });
+
+  test("that came before the start was stored is told after it, also where a cancel request shares the start's commit", async () => {
+    await using core = await openCore();
+    const { id } = await core.tasks.submit(ANNA, "job", {});
+    const [job] = (await core.hub.claim({ worker: "w", max: 1, alone: false, tasks: ["job"] })) as [Job];
+    const grouped = core.work.grouped.bind(core.work);
+    let cancelled: Promise<unknown> | undefined;
+    // The first to be handed in is the recorder's page with the start; the request joins its group.
+    core.work.grouped = (work) => {
+      core.work.grouped = grouped;
+      const committed = grouped(work);
+      cancelled = core.tasks.cancel(ANNA, id);
+      return committed;
+    };
+    core.hub.report([report(job, 0.4, "early")]);
+    await core.recorder.drained();
+    await cancelled;
+    const told = core.notices.all.map(({ task }) => task);
+    expect(told.map(({ seq }) => seq)).toEqual(told.map(({ seq }) => seq).sort((a, b) => a - b));
+    expect(told.at(-1)).toMatchObject({ status: "in progress", cancelRequested: true, progress: 0.4, message: "early" });
+  });
 });

@@ -58,7 +58,7 @@ export type Outcome = JobRef & {
 export type BrokerEvent =
   | Outcome
   | (JobRef & { readonly kind: "started"; readonly at: number; readonly worker: string })
-  /** The lease ran out. */
+  /** The lease ran out: its worker has not been heard of. */
   | (JobRef & { readonly kind: "lost"; readonly at: number })
   | (JobRef & { readonly kind: "log"; readonly log: readonly LogLine[] });
 
@@ -104,6 +104,29 @@ export interface HeartbeatAnswer {
   readonly lost: readonly JobRef[];
 }
 
+/** What a worker process says of itself. */
+export interface WorkerInfo {
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly threads: number;
+  /** Tasks that each thread runs at the same time. */
+  readonly slots: number;
+  /** Undefined: all of them. */
+  readonly queues?: readonly string[] | undefined;
+  readonly tasks: readonly string[];
+  /** Milliseconds since 1970 UTC. */
+  readonly startedAt: number;
+}
+
+export interface WorkerView extends WorkerInfo {
+  readonly id: string;
+  /** Its last heartbeat, milliseconds since 1970 UTC. */
+  readonly seenAt: number;
+  /** Jobs in its hands. */
+  readonly running: number;
+}
+
 /** Whether an outcome was taken. A lost lease is an answer, not an error. */
 export type SettleResult = "taken" | "lease lost";
 
@@ -112,7 +135,10 @@ export type Unsubscribe = () => void;
 /** The side of the API node: feeds jobs, reads events. */
 export interface BrokerHub {
   readonly kind: "embedded" | "redis";
-  /** Appends jobs to their lanes, in order. A job that is known at this fence or a later one is left as it is. */
+  /**
+   * Appends jobs to their lanes, in order. A job that is known at this fence or a later one is left as it is; what the broker
+   * cannot take now is missing later (see `missing`).
+   */
   enqueue(jobs: readonly Job[]): Promise<void>;
   /** Takes queued jobs out and tells the holders of running ones. Unknown ids are ignored. */
   cancel(ids: readonly string[]): Promise<void>;
@@ -126,8 +152,12 @@ export interface BrokerHub {
   reap(): Promise<number>;
   onEvents(listener: () => void): Unsubscribe;
   onProgress(listener: (reports: readonly ProgressReport[]) => void): Unsubscribe;
-  /** Whether the broker can be reached now. */
-  ready(): boolean;
+  /** Calls when the broker can be reached (again), or has lost what it held: what was sent may be missing. */
+  onReady(listener: () => void): Unsubscribe;
+  /** Why the broker cannot be used now, for whoever runs the service; undefined: it can. */
+  trouble(): string | undefined;
+  /** The worker processes that are known to live. */
+  workers(): Promise<readonly WorkerView[]>;
 }
 
 /** The side of the workers. */
@@ -136,8 +166,10 @@ export interface BrokerWorker {
   claim(request: ClaimRequest): Promise<readonly Job[]>;
   /** Ends leases: the outcome becomes an event iff `worker` still holds that dispatch. */
   settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]>;
-  /** Renews the worker's leases; names what it should stop. */
-  heartbeat(worker: string, held: readonly JobRef[]): Promise<HeartbeatAnswer>;
+  /** Renews the worker's leases, with what it says of itself; names what it should stop. */
+  heartbeat(worker: string, held: readonly JobRef[], info?: WorkerInfo): Promise<HeartbeatAnswer>;
+  /** The worker ends, and nothing runs there any more: what it still holds is given back, at no cost. */
+  leave(worker: string): Promise<void>;
   /** Lines of a running task's log. */
   log(lines: readonly (JobRef & { readonly log: readonly LogLine[] })[]): Promise<void>;
   report(reports: readonly ProgressReport[]): void;

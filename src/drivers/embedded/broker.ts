@@ -12,9 +12,12 @@ import type {
   ProgressReport,
   SettleResult,
   Unsubscribe,
+  WorkerInfo,
+  WorkerView,
 } from "../../ports/broker.ts";
 import { LEASE_MS } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
+import { Signal } from "../signal.ts";
 import { Lanes, type Queued } from "./lanes.ts";
 
 /** So many unrecorded events stop claims: the recorder is behind, and more outcomes would only fill memory. */
@@ -33,20 +36,6 @@ interface Entry extends Queued {
   cancelled: boolean;
 }
 
-/** Calls listeners; what subscribes can unsubscribe. */
-class Signal<T extends unknown[]> {
-  readonly #listeners = new Set<(...values: T) => void>();
-
-  on(listener: (...values: T) => void): Unsubscribe {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  emit(...values: T): void {
-    for (const listener of this.#listeners) listener(...values);
-  }
-}
-
 /**
  * The broker of a single process: lanes, leases and events in memory. It dies with the process and is fed again from
  * the rows; what ran at that moment the threads have left word of (workers/flight.ts).
@@ -60,6 +49,8 @@ export class EmbeddedBroker implements Broker {
   readonly #alone = new Lanes();
   readonly #held = new Map<string, Map<string, Entry>>();
   readonly #beats = new Map<string, number>();
+  /** What workers have said of themselves. */
+  readonly #crew = new Map<string, WorkerInfo>();
   /** Unacknowledged events; the first one's number is #firstEvent. */
   #events: BrokerEvent[] = [];
   #firstEvent = 1;
@@ -128,6 +119,7 @@ export class EmbeddedBroker implements Broker {
       count += held.size;
       this.#held.delete(worker);
       this.#beats.delete(worker);
+      this.#crew.delete(worker);
     }
     return count;
   }
@@ -145,8 +137,9 @@ export class EmbeddedBroker implements Broker {
     });
   }
 
-  async heartbeat(worker: string, held: readonly JobRef[]): Promise<HeartbeatAnswer> {
+  async heartbeat(worker: string, held: readonly JobRef[], info?: WorkerInfo): Promise<HeartbeatAnswer> {
     this.#beats.set(worker, this.#clock.now());
+    if (info) this.#crew.set(worker, info);
     const cancelled: string[] = [];
     const lost: JobRef[] = [];
     for (const ref of held) {
@@ -181,8 +174,32 @@ export class EmbeddedBroker implements Broker {
     return this.#onCancel.on(listener);
   }
 
-  ready(): boolean {
-    return true;
+  /** It lives and dies with the process: it is never away. */
+  onReady(): Unsubscribe {
+    return () => {};
+  }
+
+  trouble(): string | undefined {
+    return undefined;
+  }
+
+  async workers(): Promise<readonly WorkerView[]> {
+    return [...this.#crew].map(([id, info]) => ({
+      ...info,
+      id,
+      seenAt: this.#beats.get(id) ?? 0,
+      running: this.#held.get(id)?.size ?? 0,
+    }));
+  }
+
+  async leave(worker: string): Promise<void> {
+    const at = this.#clock.now();
+    for (const entry of this.#held.get(worker)?.values() ?? []) {
+      this.#emit({ kind: "released", id: entry.job.id, fence: entry.job.fence, at }, entry);
+    }
+    this.#held.delete(worker);
+    this.#beats.delete(worker);
+    this.#crew.delete(worker);
   }
 
   async stop(): Promise<void> {

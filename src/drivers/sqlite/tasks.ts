@@ -31,6 +31,8 @@ const PURGE_SCAN = 2_000;
  */
 export class SqliteTasks implements TaskStore {
   readonly epoch: string;
+  /** Tells this data directory from all others. */
+  readonly directory: string;
   readonly #sql: Prepared;
   readonly #lanes: LaneRows;
   readonly #ids: TaskIds;
@@ -43,7 +45,7 @@ export class SqliteTasks implements TaskStore {
   readonly #backlog: Backlog;
   #purgedSeq: number;
 
-  constructor(db: Database, newEpoch: () => string) {
+  constructor(db: Database, uuid: () => string) {
     this.#sql = preparedOn(db);
     this.#lanes = new LaneRows(this.#sql);
     this.#read = new TaskReader(this.#sql, this.#lanes);
@@ -51,7 +53,8 @@ export class SqliteTasks implements TaskStore {
     this.#logs = new LogRows(this.#sql);
     this.#meta = new MetaRows(this.#sql);
     this.#seqs = new Seqs(this.#meta);
-    this.epoch = this.#meta.get("epoch") ?? this.#meta.set("epoch", newEpoch());
+    this.epoch = this.#meta.get("epoch") ?? this.#meta.set("epoch", uuid());
+    this.directory = this.#meta.get("directory") ?? this.#meta.set("directory", uuid());
     this.#purgedSeq = Number(this.#meta.get("purged_seq") ?? 0);
     this.#ids = new TaskIds(this.#sql<{ n: number | null }>("SELECT max(n) AS n FROM tasks").get()?.n ?? 0);
   }

@@ -1,0 +1,183 @@
+import type { BrokerEvent, EventPage, JobRef, Offset, Unsubscribe } from "../../ports/broker.ts";
+import { Signal } from "../signal.ts";
+import { Blocking } from "./blocking.ts";
+import { MAX_ENTRIES } from "./claims.ts";
+import { compareIds, type Entry, endsDispatch, eventsOf, isStartsOnly } from "./events.ts";
+import type { Link } from "./link.ts";
+
+/** A start alone is told of after this long, in milliseconds: with its outcome, if that comes sooner, it becomes one write. */
+const STARTED_MS = 10;
+/** Entries that are read at once: under load each holds dozens of events. */
+const PAGE_ENTRIES = 64;
+const BEGINNING = "0-0";
+
+/** Where an offset lies: in an entry, behind so many of its events; without a number, behind all of them. */
+interface Place {
+  readonly entry: string;
+  readonly events: number | undefined;
+}
+
+/** The recorder's side of the event stream. */
+export class EventStream {
+  readonly #link: Link;
+  readonly #onEvents = new Signal<[]>();
+  #blocking: Blocking | undefined;
+  /** Up to where the reader has read, in which life. */
+  #readTo: Offset | undefined;
+  #more = false;
+  #read = Promise.withResolvers<void>();
+  /** What the entries that were read have ended, until they are acknowledged. */
+  readonly #ended = new Map<string, readonly JobRef[]>();
+  /** The life in which everything before #readTo is known here or gone. */
+  #knownIn: string | undefined;
+  #stopped = false;
+
+  constructor(link: Link) {
+    this.#link = link;
+    link.onReady(() => {
+      this.#readTo = undefined;
+      this.#wake();
+      this.#onEvents.emit();
+    });
+  }
+
+  onEvents(listener: () => void): Unsubscribe {
+    if (!this.#blocking) {
+      this.#blocking = new Blocking(this.#link, "artel-events");
+      void this.#watch(this.#blocking);
+    }
+    return this.#onEvents.on(listener);
+  }
+
+  /** Nothing where Redis is away: there will be a call when it is back. */
+  async events(from: Offset | null, limit: number): Promise<EventPage> {
+    const { epoch } = this.#link;
+    const start = from?.epoch === epoch ? from : { epoch, id: BEGINNING };
+    try {
+      const page = await this.#pageFrom(start, limit);
+      this.#readTo = page.offset;
+      this.#more = page.more;
+      this.#wake();
+      return page;
+    } catch (error) {
+      this.#link.complain("could not read events", error);
+      return { events: [], offset: from ?? start, more: false };
+    }
+  }
+
+  async acknowledge(offset: Offset): Promise<void> {
+    if (offset.epoch !== this.#link.epoch) return;
+    try {
+      const { entry, events } = placeOf(offset);
+      if (this.#knownIn !== offset.epoch) await this.#learn(entry, offset.epoch);
+      const done = [...this.#ended.keys()].filter((id) => {
+        const order = compareIds(id, entry);
+        return order < 0 || (order === 0 && events === undefined);
+      });
+      const refs = done.flatMap((id) => this.#ended.get(id) ?? []);
+      const first = events === undefined ? nextId(entry) : entry;
+      await this.#link.run("acknowledge", [first, MAX_ENTRIES, ...refs.flatMap(({ id, fence }) => [id, fence])]);
+      for (const id of done) this.#ended.delete(id);
+    } catch (error) {
+      // The next acknowledgement does it.
+      this.#link.complain("could not acknowledge events", error);
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#blocking?.stop();
+    this.#wake();
+  }
+
+  async #pageFrom(start: Offset, limit: number): Promise<EventPage> {
+    const events: BrokerEvent[] = [];
+    let offset = start;
+    while (events.length < limit) {
+      const place = placeOf(offset);
+      const entries = await this.#range(place);
+      for (const entry of entries) {
+        offset = { epoch: start.epoch, id: this.#take(entry, place, events, limit) };
+        if (events.length >= limit) return { events, offset, more: true };
+      }
+      if (entries.length < PAGE_ENTRIES) return { events, offset, more: false };
+    }
+    return { events, offset, more: true };
+  }
+
+  /** The entries from a place on; a place inside an entry reads that one again. */
+  #range({ entry, events }: Place): Promise<readonly Entry[]> {
+    const start = events === undefined ? `(${entry}` : entry;
+    return this.#link.call((client) => client.xrange(this.#link.keys.events, start, "+", "COUNT", PAGE_ENTRIES));
+  }
+
+  /** Appends an entry's events, as many as there is room for. @returns the offset behind them */
+  #take(entry: Entry, from: Place, events: BrokerEvent[], limit: number): string {
+    const [id] = entry;
+    const all = eventsOf(entry);
+    this.#ended.set(id, all.filter(endsDispatch));
+    const skipped = id === from.entry ? (from.events ?? 0) : 0;
+    const part = all.slice(skipped, skipped + limit - events.length);
+    for (const event of part) events.push(event);
+    return skipped + part.length === all.length ? id : `${id}:${skipped + part.length}`;
+  }
+
+  /** What an earlier process read and recorded, and did not acknowledge any more. */
+  async #learn(upTo: string, epoch: string): Promise<void> {
+    for (let after = BEGINNING; ; ) {
+      const entries = await this.#link.call((client) => client.xrange(this.#link.keys.events, `(${after}`, upTo, "COUNT", 1_000));
+      for (const entry of entries) this.#ended.set(entry[0], eventsOf(entry).filter(endsDispatch));
+      const last = entries.at(-1)?.[0];
+      if (last === undefined) break;
+      after = last;
+    }
+    this.#knownIn = epoch;
+  }
+
+  #wake(): void {
+    this.#read.resolve();
+    this.#read = Promise.withResolvers();
+  }
+
+  /** Waits where the reader has stopped, calls it when there is more, and waits for it to have read that. */
+  async #watch(blocking: Blocking): Promise<void> {
+    while (!this.#stopped) {
+      const read = this.#read.promise;
+      const from = this.#readTo;
+      if (from === undefined || this.#more) {
+        await read;
+        continue;
+      }
+      if (!(await this.#news(blocking, placeOf(from).entry))) continue;
+      // A page that was read meanwhile may have been all of it.
+      if (this.#readTo === from) {
+        this.#onEvents.emit();
+        if (this.#readTo === from) await read;
+      }
+    }
+  }
+
+  /** Whether there are new entries; where those are starts alone, their outcomes are waited for, a moment. */
+  async #news(blocking: Blocking, after: string): Promise<boolean> {
+    let entries = await blocking.wait(this.#link.keys.events, after);
+    if (entries.length === 0) return false;
+    const until = performance.now() + STARTED_MS;
+    while (entries.every(isStartsOnly) && performance.now() < until) {
+      const last: string = entries.at(-1)?.[0] ?? after;
+      entries = await blocking.wait(this.#link.keys.events, last, Math.max(1, Math.ceil(until - performance.now())));
+      if (entries.length === 0) break;
+    }
+    return true;
+  }
+}
+
+function placeOf({ id }: Offset): Place {
+  const [entry = BEGINNING, events] = id.split(":");
+  return { entry, events: events === undefined ? undefined : Number(events) };
+}
+
+/** The first id behind this one. */
+function nextId(id: string): string {
+  const [ms = "0", n = "0"] = id.split("-");
+  return `${ms}-${BigInt(n) + 1n}`;
+}

@@ -1,0 +1,79 @@
+/**
+ * Every key and channel of one namespace. All carry one hash tag, so that a Redis Cluster keeps them on one node, and the
+ * version of what is written there: workers of another version find lists of their own.
+ */
+
+/** Raised when the meaning of a key or a message changes. */
+const VERSION = "v1";
+
+/** What stands under the namespace's prefix; scripts know these as locals (META, JOBS …). */
+const PARTS = {
+  /** Hash: `epoch` of this life of the data, `run_id` of the server that it began on, counters of turns. */
+  META: "meta",
+  /** Hash: task id to "FENCE q LANE", "FENCE l WORKER", "FENCE c WORKER" (to be cancelled) or "FENCE s" (settled, not recorded). */
+  JOBS: "jobs",
+  /** Hash: task id to the job's message, while it is queued. */
+  MESSAGES: "messages",
+  /** Stream: what the recorder reads; see events.ts. */
+  EVENTS: "events",
+  /** Stream: there is work (`w`), or ids of running jobs that should stop (`c`). */
+  SIGNALS: "signals",
+  /** Sorted set: worker to its last heartbeat, in milliseconds of the server's clock. */
+  WORKERS: "workers",
+  /** Hash: worker to what it says of itself, as JSON. */
+  CREW: "crew",
+  /** Hash: lane to how many of its entries are holes: jobs that left before their turn. */
+  HOLES: "holes",
+  /** Prefix of a hash per worker: task id to "FENCE SINCE". */
+  HELD: "held:",
+  /** Prefix of a sorted set per kind and priority: lines with work, by whose turn it is. */
+  LINES: "lines:",
+  /** Prefix of a list per line: owners with work, in turn. */
+  TURNS: "turns:",
+  /** Prefix of a list per lane: "FENCE ID". */
+  LANE: "lane:",
+} as const;
+
+/** A line is (kind, priority, queue, task); a lane is one owner's part of it. No name holds this character. */
+const SEPARATOR = "|";
+
+export class Keys {
+  /** KEYS[1] of every script. */
+  readonly prefix: string;
+  /** Says which data directory the namespace belongs to, whatever the version. */
+  readonly owner: string;
+  readonly meta: string;
+  readonly jobs: string;
+  readonly events: string;
+  readonly signals: string;
+  readonly workers: string;
+  readonly crew: string;
+  /** Pub/sub channel for progress. */
+  readonly progress: string;
+
+  constructor(namespace: string) {
+    const tag = `{${namespace}}:`;
+    this.owner = `${tag}owner`;
+    this.prefix = `${tag}${VERSION}:`;
+    this.meta = this.prefix + PARTS.META;
+    this.jobs = this.prefix + PARTS.JOBS;
+    this.events = this.prefix + PARTS.EVENTS;
+    this.signals = this.prefix + PARTS.SIGNALS;
+    this.workers = this.prefix + PARTS.WORKERS;
+    this.crew = this.prefix + PARTS.CREW;
+    this.progress = `${this.prefix}progress`;
+  }
+
+  held(worker: string): string {
+    return this.prefix + PARTS.HELD + worker;
+  }
+}
+
+/** s: any worker's; a: for suspects, which run alone. */
+export const lineOf = (job: { alone: boolean; priority: string; queue: string; name: string }): string =>
+  [job.alone ? "a" : "s", job.priority, job.queue, job.name].join(SEPARATOR);
+
+/** The names as Lua locals: what every script begins with. */
+export const LUA_NAMES = Object.entries(PARTS)
+  .map(([name, part]) => `local ${name} = KEYS[1] .. '${part}'`)
+  .join("\n");

@@ -1,0 +1,181 @@
+-- Moves jobs from their lanes into a worker's hands, under a lease, with one `started` event each. Priorities, tasks of one
+-- priority and owners of one task take turns.
+--
+-- KEYS[1]  prefix
+-- ARGV[1]  an epoch for a new life
+-- ARGV[2]  worker
+-- ARGV[3]  now, in milliseconds; '': the server's clock
+-- ARGV[4]  when they start, in milliseconds, as the event is to say
+-- ARGV[5]  at most so many
+-- ARGV[6]  s: any worker's; a: suspects only
+-- ARGV[7]  so many unrecorded entries of the stream stop claims
+-- ARGV[8]  how many tasks the worker serves; their names follow
+-- ARGV[…]  the queues that it serves; none: all of them
+--
+-- Returns {epoch, more, message …}; more: 1 where so many holes were skipped that it stopped before it had enough.
+local SKIP_MAX = 2000
+local LINES_MAX = 200
+-- High four times, normal twice, low once; a priority without work passes its turn on.
+local PATTERN = {'high', 'normal', 'high', 'low', 'high', 'normal', 'high'}
+
+local now = epoch(ARGV[1])
+local worker, max, kind = ARGV[2], tonumber(ARGV[5]), ARGV[6]
+if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0} end
+local tasks, queues = {}, nil
+local last = 8 + tonumber(ARGV[8])
+for i = 9, last do tasks[ARGV[i]] = true end
+for i = last + 1, #ARGV do
+  queues = queues or {}
+  queues[ARGV[i]] = true
+end
+
+local taken, skipped = {}, 0
+
+-- Up to `want` jobs of one lane, without its holes.
+local function pop(lane, want)
+  local got = {}
+  while #got < want and skipped < SKIP_MAX do
+    local entries = redis.call('LPOP', LANE .. lane, want - #got)
+    if not entries or #entries == 0 then break end
+    local fences, ids = {}, {}
+    for i, entry in ipairs(entries) do fences[i], ids[i] = part(entry) end
+    local jobs = get_all(JOBS, ids)
+    local holes = 0
+    for i, id in ipairs(ids) do
+      if jobs[i] == fences[i] .. ' q ' .. lane then got[#got + 1] = {id, fences[i]} else holes = holes + 1 end
+    end
+    if holes > 0 then
+      skipped = skipped + holes
+      redis.call('HINCRBY', HOLES, lane, -holes)
+    end
+  end
+  return got
+end
+
+-- Up to `want` jobs of one line; its owners take turns.
+local function take_line(line, want)
+  local owners = redis.call('LPOP', TURNS .. line, want)
+  if not owners then return 0 end
+  local shares, active, left = {}, {}, want
+  for i, owner in ipairs(owners) do
+    shares[i] = {owner = owner, jobs = {}, at = i}
+    active[i] = shares[i]
+  end
+  while left > 0 and #active > 0 do
+    local each = math.max(1, math.floor(left / #active))
+    local still = {}
+    for _, share in ipairs(active) do
+      local ask = math.min(each, left)
+      local got = ask > 0 and pop(line .. '|' .. share.owner, ask) or {}
+      for _, job in ipairs(got) do share.jobs[#share.jobs + 1] = job end
+      left = left - #got
+      if ask > 0 and #got == ask then still[#still + 1] = share end
+    end
+    active = still
+  end
+  -- One of each in turn, as they are to run.
+  local count, round = 0, 1
+  repeat
+    local any = false
+    for _, share in ipairs(shares) do
+      local job = share.jobs[round]
+      if job then
+        any = true
+        count = count + 1
+        taken[#taken + 1] = job
+      end
+    end
+    round = round + 1
+  until not any
+  -- To the end of the line, those who got less first.
+  table.sort(shares, function(a, b)
+    if #a.jobs ~= #b.jobs then return #a.jobs < #b.jobs end
+    return a.at < b.at
+  end)
+  for _, share in ipairs(shares) do
+    local lane = line .. '|' .. share.owner
+    if redis.call('EXISTS', LANE .. lane) == 1 then
+      redis.call('RPUSH', TURNS .. line, share.owner)
+    else
+      redis.call('HDEL', HOLES, lane)
+    end
+  end
+  return count
+end
+
+-- Up to `want` jobs of one priority; its lines take turns.
+local function take(priority, want)
+  if want == 0 then return 0 end
+  local set = LINES .. kind .. '|' .. priority
+  local served = {}
+  for _, line in ipairs(redis.call('ZRANGE', set, 0, LINES_MAX - 1)) do
+    local queue, name = string.match(line, '^%a|%a+|([^|]*)|(.*)$')
+    if tasks[name] and (not queues or queues[queue]) then
+      served[#served + 1] = line
+    elseif #redis.call('ZRANGE', set, LINES_MAX, LINES_MAX) > 0 then
+      -- More lines than are looked at: what is not served here makes way.
+      redis.call('ZADD', set, redis.call('HINCRBY', META, 'line_turn', 1), line)
+    end
+  end
+  local left = want
+  while left > 0 and #served > 0 and skipped < SKIP_MAX do
+    local still = {}
+    for i, line in ipairs(served) do
+      local ask = math.min(left, math.max(1, math.floor(left / (#served - i + 1))))
+      if ask > 0 then
+        local got = take_line(line, ask)
+        left = left - got
+        if redis.call('EXISTS', TURNS .. line) == 1 then
+          redis.call('ZADD', set, redis.call('HINCRBY', META, 'line_turn', 1), line)
+          still[#still + 1] = line
+        else
+          redis.call('ZREM', set, line)
+        end
+      end
+    end
+    served = still
+  end
+  return want - left
+end
+
+local turn = redis.call('HINCRBY', META, 'turn', max) - max
+local wanted = {high = 0, normal = 0, low = 0}
+for i = 0, max - 1 do
+  local priority = PATTERN[(turn + i) % #PATTERN + 1]
+  wanted[priority] = wanted[priority] + 1
+end
+local left = max
+for _, priority in ipairs({'high', 'normal', 'low'}) do left = left - take(priority, wanted[priority]) end
+for _, priority in ipairs({'high', 'normal', 'low'}) do
+  if left > 0 then left = left - take(priority, left) end
+end
+local more = left > 0 and skipped >= SKIP_MAX and 1 or 0
+if #taken == 0 then return {now, more} end
+
+local since = clock(ARGV[3])
+local ids, jobs, held = {}, {}, {}
+local events = {'w', ARGV[4] .. ' ' .. worker}
+for i, job in ipairs(taken) do
+  local id, fence = job[1], job[2]
+  ids[i] = id
+  jobs[#jobs + 1] = id
+  jobs[#jobs + 1] = fence .. ' l ' .. worker
+  held[#held + 1] = id
+  held[#held + 1] = fence .. ' ' .. since
+  -- An entry of the stream says itself whose starts it tells.
+  if #events == 128 then
+    emit(events)
+    events = {'w', ARGV[4] .. ' ' .. worker}
+  end
+  events[#events + 1] = 's'
+  events[#events + 1] = fence .. ' ' .. id
+end
+emit(events)
+local answer = get_all(MESSAGES, ids)
+each_thousand('HDEL', MESSAGES, ids)
+each_thousand('HSET', JOBS, jobs)
+each_thousand('HSET', HELD .. worker, held)
+redis.call('ZADD', WORKERS, since, worker)
+table.insert(answer, 1, more)
+table.insert(answer, 1, now)
+return answer

@@ -1,0 +1,56 @@
+-- A worker says that it lives and what it holds. Where the data has begun another life, what it holds is taken on again;
+-- what it was sent and never got goes back.
+--
+-- KEYS[1]  prefix
+-- ARGV[1]  an epoch for a new life
+-- ARGV[2]  worker
+-- ARGV[3]  the epoch that it knew before; '': none
+-- ARGV[4]  now, in milliseconds; '': the server's clock
+-- ARGV[5]  when, in milliseconds, as events are to say
+-- ARGV[6]  how long a lease is, in milliseconds
+-- ARGV[7]  what it says of itself (JSON); '': nothing
+-- ARGV[8…] per job that it holds: id, fence
+--
+-- Returns {epoch, now, ids to be cancelled, ids whose lease is lost}.
+local this = life(ARGV[1], redis.call('INFO', 'server'))
+local worker = ARGV[2]
+local forgotten = ARGV[3] ~= '' and ARGV[3] ~= this
+local now = clock(ARGV[4])
+redis.call('ZADD', WORKERS, now, worker)
+if ARGV[7] ~= '' then redis.call('HSET', CREW, worker, ARGV[7]) end
+
+local ids = {}
+for i = 8, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
+local found = get_all(JOBS, ids)
+local cancelled, lost, said = {}, {}, {}
+for i, id in ipairs(ids) do
+  local fence = ARGV[6 + i * 2 + 1]
+  local at, state, where
+  if found[i] then at, state, where = parse(found[i]) end
+  local same = at == fence
+  said[id] = true
+  if same and (state == 'l' or state == 'c') and where == worker then
+    if state == 'c' then cancelled[#cancelled + 1] = id end
+  elseif forgotten and (not found[i] or (same and state == 'q')) then
+    redis.call('HSET', JOBS, id, fence .. ' l ' .. worker)
+    redis.call('HSET', HELD .. worker, id, fence .. ' ' .. now)
+    if state == 'q' then
+      redis.call('HDEL', MESSAGES, id)
+      leave_hole(where)
+    end
+  else
+    lost[#lost + 1] = id
+  end
+end
+
+local held = redis.call('HGETALL', HELD .. worker)
+for i = 1, #held, 2 do
+  local id = held[i]
+  local fence, since = part(held[i + 1])
+  if not said[id] and now - tonumber(since) > tonumber(ARGV[6]) then
+    redis.call('HDEL', HELD .. worker, id)
+    redis.call('HSET', JOBS, id, fence .. ' s')
+    emit({'r', ARGV[5] .. ' ' .. fence .. ' ' .. id})
+  end
+end
+return {this, now, cancelled, lost}

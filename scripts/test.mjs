@@ -32,9 +32,10 @@ async function check(name, command, args, options) {
   count(name, { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 });
 }
 
+const hasProgram = (program) => (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
+
 async function bringPrograms() {
-  const isMissing = ({ program }) =>
-    !(process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
+  const isMissing = ({ program }) => !hasProgram(program);
   let missing = NEEDED.filter(isMissing);
   if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
@@ -49,6 +50,9 @@ async function bringPrograms() {
   // Where nobody reads this line, a hole in the tests must not look like success.
   if (process.env.CI) count("programs that tests need", { passed: 0, failed: 1 });
 }
+
+/** Suites that start servers run on the embedded broker and, where there is a redis-server, on Redis. */
+const ON_BOTH_BROKERS = new Set(["test/http", "test/e2e"]);
 
 /** The test files, one process a folder: what crashes one takes the others not along. The slow ones come last. */
 function suites() {
@@ -69,9 +73,10 @@ function groupBy(items, key) {
   return groups;
 }
 
-async function suite(bun, name, files, reports) {
+async function suite(bun, folder, files, reports, broker) {
+  const name = broker === "embedded" ? folder : `${folder} on ${broker}`;
   console.log(`\n== bun test ${name}`);
-  const report = join(reports, `${name.replaceAll("/", "-")}.xml`);
+  const report = join(reports, `${name.replaceAll(/[/ ]/g, "-")}.xml`);
   const args = [
     "test",
     "--timeout=30000",
@@ -79,7 +84,8 @@ async function suite(bun, name, files, reports) {
     `--reporter-outfile=${report}`,
     ...files.map((file) => `./${file}`),
   ];
-  const code = await run(bun, args, { timeoutMs: SUITE_LIMIT_MS });
+  const env = { ...process.env, ARTEL_TEST_BROKER: broker };
+  const code = await run(bun, args, { env, timeoutMs: SUITE_LIMIT_MS });
   stopIfTold();
   const counts = readReport(report);
   if (code !== 0 && counts.failed === 0) {
@@ -106,7 +112,10 @@ await check("lint", bun, ["run", "lint"]);
 await check("build", bun, ["scripts/build.ts", "--if-stale"]);
 const reports = mkdtempSync(join(tmpdir(), "artel-test-"));
 try {
-  for (const [name, files] of suites()) await suite(bun, name, files, reports);
+  for (const [folder, files] of suites()) {
+    await suite(bun, folder, files, reports, "embedded");
+    if (ON_BOTH_BROKERS.has(folder) && hasProgram("redis-server")) await suite(bun, folder, files, reports, "redis");
+  }
 } finally {
   rmSync(reports, { recursive: true, force: true });
 }

@@ -2,6 +2,15 @@
  * The composition root: the only place that knows services and drivers together.
  */
 import type { Server } from "bun";
+import {
+  brokerCheck,
+  loadSources,
+  openRedis,
+  type RedisSettings,
+  supervisorOf,
+  taskFilesCheck,
+  type WorkerSettings,
+} from "./compose-workers.ts";
 import { Argon2Passwords } from "./drivers/argon2.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { EmbeddedBroker } from "./drivers/embedded/broker.ts";
@@ -12,23 +21,26 @@ import { ChangeWatch } from "./drivers/sqlite/change-watch.ts";
 import { Checkpoints } from "./drivers/sqlite/checkpoints.ts";
 import { asStartupError, type Durability, openDatabase } from "./drivers/sqlite/database.ts";
 import { refuseUnfit } from "./drivers/sqlite/inspect.ts";
+import { MetaRows } from "./drivers/sqlite/meta-rows.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
+import { preparedOn } from "./drivers/sqlite/prepared.ts";
 import { SqliteTasks } from "./drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "./drivers/sqlite/unit-of-work.ts";
 import { systemClock, systemRandom } from "./drivers/system.ts";
 import { type AppDeps, apiRoutes, createApp } from "./http/app.ts";
 import { clientAddress } from "./http/client-address.ts";
-import { listen, refuseTakenPort } from "./http/listen.ts";
+import { listen, refuseTakenPort, urlOf } from "./http/listen.ts";
 import { metricsText } from "./http/metrics.ts";
 import { Notifications } from "./http/notifications.ts";
 import { originCheck } from "./http/origins.ts";
 import { Topics } from "./http/topics.ts";
-import type { JobRef } from "./ports/broker.ts";
+import type { Broker, JobRef } from "./ports/broker.ts";
 import type { Log } from "./ports/runtime.ts";
 import { Accounts } from "./services/accounts.ts";
 import { DefinitionRegistry } from "./services/definitions.ts";
 import { Dispatcher } from "./services/dispatcher.ts";
 import { Limits } from "./services/limits.ts";
+import { Predecessor } from "./services/predecessor.ts";
 import { Quotas } from "./services/quotas.ts";
 import { Reconciler } from "./services/reconciler.ts";
 import { Recorder } from "./services/recorder.ts";
@@ -39,34 +51,22 @@ import { Tasks } from "./services/tasks.ts";
 import { Window } from "./services/window.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
 import { flightKey, readFlights, removeFlights } from "./workers/flight.ts";
-import { processes, threads } from "./workers/hands.ts";
-import type { Source } from "./workers/messages.ts";
-import { Supervisor } from "./workers/supervisor.ts";
-import { type LoadedFiles, listTaskFiles, loadTaskFiles } from "./workers/task-files.ts";
+import { type LoadedFiles, listTaskFiles } from "./workers/task-files.ts";
 
-/** Files that a Worker starts; scripts/build.ts puts them into the executable. */
-const THREAD_ENTRY = new URL("./workers/thread.ts", import.meta.url);
-const LOADER_ENTRY = new URL("./workers/loader.ts", import.meta.url);
-
-export interface ServerSettings {
+export interface ServerSettings extends WorkerSettings {
   readonly host: string;
   readonly port: number;
   readonly dataDirectory: string;
   readonly durability: Durability;
-  readonly threads: number;
-  readonly slots: number;
-  readonly tasksDirectory: string | undefined;
+  /** Undefined: jobs stay in this process. */
+  readonly redis: RedisSettings | undefined;
   readonly retentionMs: number;
   readonly maxQueued: number;
   readonly maxQueuedPerUser: number;
   readonly origins: readonly string[];
   readonly trustProxy: readonly string[];
   readonly secret: string | undefined;
-  readonly allowPrivateHosts: boolean;
   readonly logRequests: boolean;
-  readonly version: string;
-  /** Starts this program for a suspected task; see workers/isolate.ts. */
-  readonly isolateCommand: readonly string[];
 }
 
 export interface RunningServer {
@@ -74,14 +74,6 @@ export interface RunningServer {
   readonly url: string;
   /** Drains and ends; idempotent. `deadlineMs` in milliseconds since 1970 UTC. */
   stop(deadlineMs: number): Promise<void>;
-}
-
-/** Loads the files of a tasks folder; throws StartupError `tasks_unreadable`. */
-export async function loadTasks(directory: string): Promise<LoadedFiles> {
-  const files = listTaskFiles(directory);
-  const { checkSchema } = await import("./services/schema-check.ts");
-  const taken = builtinPolicies.map(({ name }) => name);
-  return await loadTaskFiles(LOADER_ENTRY, files, taken, ({ input }) => checkSchema(input));
 }
 
 /**
@@ -102,13 +94,17 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
     undo.push(() => database.close());
     const migrated = migrateUp(database.db);
     if (migrated.tags.length > 0) log.info("migrated the database", { migrations: migrated.tags, copy: migrated.copy });
-    const files = settings.tasksDirectory === undefined ? { sources: [], broken: [] } : await loadTasks(settings.tasksDirectory);
-    for (const { file, reason } of files.broken) log.error("task file left out", { file, reason });
-    const parts = await assemble(settings, log, directory.path, database, secret, files);
+    const files = await loadSources(settings.tasksDirectory, log);
+    const store = new SqliteTasks(database.db, systemRandom.uuid);
+    const broker = settings.redis
+      ? await openRedis(settings.redis, log, store.directory)
+      : new EmbeddedBroker({ clock: systemClock, epoch: systemRandom.uuid() });
+    undo.push(() => broker.stop());
+    const parts = await assemble(settings, log, directory.path, { database, store, broker, secret, files });
     const server = await listen(parts.app, settings);
     undo.push(() => server.stop(true));
     await parts.start(server);
-    const url = `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${server.port}`;
+    const url = urlOf(settings.host, server);
     const stop = async (deadlineMs: number): Promise<void> => {
       await parts.stop(deadlineMs, server);
       database.close();
@@ -125,21 +121,24 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
 
 const isSqliteError = (error: unknown): boolean => String((error as { code?: unknown } | null)?.code).startsWith("SQLITE_");
 
+interface Opened {
+  readonly database: ReturnType<typeof openDatabase>;
+  readonly store: SqliteTasks;
+  readonly broker: Broker;
+  readonly secret: string;
+  readonly files: LoadedFiles;
+}
+
 async function assemble(
   settings: ServerSettings,
   log: Log,
   directory: string,
-  database: ReturnType<typeof openDatabase>,
-  secret: string,
-  files: LoadedFiles,
+  { database, store, broker, secret, files }: Opened,
 ) {
   const clock = systemClock;
   const random = systemRandom;
   const { db, orm } = database;
-  const store = new SqliteTasks(db, random.uuid);
   const work = new SqliteUnitOfWork(db, () => store.forget());
-  const broker = new EmbeddedBroker({ clock, epoch: random.uuid() });
-  const sources: Source[] = [...builtinPolicies.map((policy) => ({ policy })), ...files.sources];
 
   const window = new Window();
   const quotas = new Quotas(store, { total: settings.maxQueued, perOwner: settings.maxQueuedPerUser });
@@ -159,7 +158,7 @@ async function assemble(
   const flights = readFlights(directory);
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
   const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
-  const definitions = new DefinitionRegistry(sources.map(({ policy }) => policy));
+  const definitions = new DefinitionRegistry(files.sources.map(({ policy }) => policy));
   const tasks = new Tasks({
     store,
     work,
@@ -180,20 +179,19 @@ async function assemble(
     clock,
     random,
   });
-  const supervisor = new Supervisor({
-    broker,
-    worker: random.uuid(),
-    threads: settings.threads,
-    slots: settings.slots,
-    sources,
-    allowPrivateHosts: settings.allowPrivateHosts,
-    flights: directory,
-    threadKind: threads(THREAD_ENTRY),
-    processKind: processes(settings.isolateCommand),
-    clock,
-    random,
+  const meta = new MetaRows(preparedOn(db));
+  const before = meta.get("worker");
+  const worker = meta.set("worker", random.uuid());
+  // The embedded broker's leases went down with its process; Redis still holds them.
+  const predecessor =
+    settings.redis && before !== undefined && flights
+      ? new Predecessor({ broker, worker: before, running: [...flights.values()], clock, log })
+      : undefined;
+  const supervisor = supervisorOf(
+    settings,
+    { broker, worker, sources: files.sources, redis: settings.redis, flights: directory },
     log,
-  });
+  );
   const retention = new Retention({
     store,
     work,
@@ -210,24 +208,27 @@ async function assemble(
     accounts,
     tasks,
     notifications,
+    workers: () => broker.workers(),
     originAllowed,
     clientAddress: clientAddress(settings.trustProxy),
     origins: settings.origins,
     checks: () => ({
       database: { ok: recorder.healthy && work.canStore() },
-      broker: { ok: broker.ready() },
+      broker: brokerCheck(broker),
       tasks: taskFilesCheck(files),
     }),
     metrics: metricsText({
       version: settings.version,
-      accepted: () => counts.accepted,
-      ended: () => counts.ended,
-      pending: () => quotas.total,
-      inProgress: () => counts.inProgress,
-      inBroker: () => window.inBroker,
-      waiting: () => window.waiting,
       running: () => supervisor.running,
-      sockets: () => notifications.count,
+      service: {
+        accepted: () => counts.accepted,
+        ended: () => counts.ended,
+        pending: () => quotas.total,
+        inProgress: () => counts.inProgress,
+        inBroker: () => window.inBroker,
+        waiting: () => window.waiting,
+        sockets: () => notifications.count,
+      },
     }),
     version: settings.version,
     logRequests: settings.logRequests,
@@ -242,6 +243,7 @@ async function assemble(
       dispatcher.load();
       recorder.start();
       await reconciler.start();
+      predecessor?.start();
       removeFlights(directory);
       scheduler.start();
       retention.start();
@@ -253,6 +255,7 @@ async function assemble(
     /** Forward only: no new work, running work to its end or back to the queue, then what is stored, then the sockets. */
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
       await scheduler.stop();
+      predecessor?.stop();
       watch.stop();
       checkpoints.stop();
       await supervisor.stop(deadlineMs);
@@ -267,11 +270,6 @@ async function assemble(
       await broker.stop();
     },
   };
-}
-
-/** A broken task file takes its own task out and nothing else: the service is ready, and says what is missing. */
-function taskFilesCheck(files: LoadedFiles): { ok: boolean; detail?: string } {
-  return files.broken.length === 0 ? { ok: true } : { ok: true, detail: files.broken.map(({ reason }) => reason).join("; ") };
 }
 
 /** The OpenAPI document of a server with the built-in tasks, without starting one. */

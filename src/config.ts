@@ -6,7 +6,18 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-type Kind = "text" | "count" | "port" | "duration" | "list" | "origins" | "switch" | "durability" | "level";
+type Kind =
+  | "text"
+  | "count"
+  | "port"
+  | "duration"
+  | "list"
+  | "origins"
+  | "queues"
+  | "namespace"
+  | "switch"
+  | "durability"
+  | "level";
 
 /** One flag: `--name`, ARTEL_NAME, default. */
 export interface Flag {
@@ -22,6 +33,8 @@ export interface Flag {
   readonly max?: number;
 }
 
+/** Of queues and namespaces. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const MAX_COUNT = 999_999_999;
 /** A hundred years, in milliseconds: beyond it the dates of some languages end. */
 const MAX_DURATION_MS = 100 * 365 * 86_400_000;
@@ -31,14 +44,16 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 export const FLAGS = {
   host: { name: "host", kind: "text", fallback: "127.0.0.1", help: "address to listen on" },
   port: { name: "port", kind: "port", fallback: "12000", help: "port to listen on; 0 picks a free one" },
+  pulsePort: { name: "port", kind: "port", help: "port for /health and /metrics; 0 picks a free one (default: none)" },
   data: { name: "data", kind: "text", fallback: "./data", help: "data directory; it holds artel.db" },
   redis: {
     name: "redis",
     kind: "text",
-    help: "Redis URL; refused by this version, whose jobs stay in its own process",
+    help: "Redis URL: jobs go through it, so that workers on other machines can run them",
     variables: ["ARTEL_REDIS_URL", "REDIS_URL"],
   },
-  namespace: { name: "namespace", kind: "text", fallback: "artel", help: "prefix of every Redis key and channel" },
+  namespace: { name: "namespace", kind: "namespace", fallback: "artel", help: "prefix of every Redis key and channel" },
+  queues: { name: "queues", kind: "queues", help: "queues to serve, comma-separated (default: all)" },
   threads: { name: "threads", kind: "count", max: 1_024, help: "worker threads; 0 serves the API alone (default: one a core)" },
   slots: {
     name: "slots",
@@ -155,7 +170,8 @@ function findValue(flag: Flag, given: Readonly<Record<string, unknown>>, environ
 
 function check(flag: Flag, { text, from }: Value): string | undefined {
   if (text === undefined) return undefined;
-  if (text.trim() === "" && flag.kind !== "list" && flag.kind !== "origins") throw new UsageError(`${from} must not be empty`);
+  if (text.trim() === "" && flag.kind !== "list" && flag.kind !== "origins" && flag.kind !== "queues")
+    throw new UsageError(`${from} must not be empty`);
   const expected = expectation(flag, text);
   if (expected !== undefined) throw new UsageError(`${from} must be ${expected}, not "${text}"`);
   return text;
@@ -177,6 +193,10 @@ function expectation(flag: Flag, text: string): string | undefined {
       return text === "normal" || text === "full" ? undefined : "normal or full";
     case "duration":
       return isDuration(text) ? undefined : "a duration such as 500ms, 30s, 5m or 7d";
+    case "queues":
+      return listOf(text).every((queue) => NAME.test(queue)) ? undefined : "names of queues, comma-separated";
+    case "namespace":
+      return NAME.test(text) ? undefined : "letters, digits, dots, underscores and hyphens";
     case "origins":
       return listOf(text).every(isOrigin) ? undefined : "origins such as https://app.example, comma-separated";
     default:

@@ -7,6 +7,7 @@ import { migrateCommand } from "./cli/migrate.ts";
 import { openapiCommand } from "./cli/openapi.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { versionCommand } from "./cli/version.ts";
+import { workCommand } from "./cli/work.ts";
 import { UsageError } from "./config.ts";
 import { ArtelError } from "./domain/errors.ts";
 
@@ -16,6 +17,7 @@ const help = helpCommand(() => commands);
 const threadEntry = new URL("./workers/thread.ts", import.meta.url);
 const commands: readonly Command[] = [
   serveCommand,
+  workCommand,
   migrateCommand,
   openapiCommand,
   healthCommand,

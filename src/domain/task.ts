@@ -149,6 +149,15 @@ export function lose<T extends Task>(task: T, at: number): T {
   return release(task, at);
 }
 
+/**
+ * Nothing is heard any more of the process that it ran in. It may have died of the task, unless that is a suspect already:
+ * a suspect has a process of its own, whose death is noticed beside it, and whoever kills its supervisor again and again must
+ * not condemn it.
+ */
+export function orphan<T extends Task>(task: T, at: number): T {
+  return task.deaths === 0 ? suspect(task, at) : lose(task, at);
+}
+
 /** The process that it ran in died: it queues again, to run alone, and is poison the third time. */
 export function suspect<T extends Task>(task: T, at: number): T {
   const suspected = { ...task, deaths: task.deaths + 1 };

@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import type { WorkerView } from "../ports/broker.ts";
 import type { Log } from "../ports/runtime.ts";
 import type { Accounts } from "../services/accounts.ts";
 import type { Tasks } from "../services/tasks.ts";
@@ -11,11 +12,14 @@ import { normalOrigins, type OriginCheck } from "./origins.ts";
 import { methodsOf, problemHandler } from "./problem.ts";
 import { requestIds } from "./request-id.ts";
 import { taskRoutes } from "./tasks.ts";
+import { workerRoutes } from "./workers.ts";
 
 export interface AppDeps {
   readonly accounts: Accounts;
   readonly tasks: Tasks;
   readonly notifications: Notifications;
+  /** The worker processes; throws Unavailable where the broker is away. */
+  readonly workers: () => Promise<readonly WorkerView[]>;
   readonly clientAddress: ClientAddress;
   readonly originAllowed: OriginCheck;
   /** Origins of other sites whose pages may call the API. */
@@ -45,6 +49,7 @@ export function apiRoutes(deps: AppDeps) {
     .use(authRoutes(deps))
     .use(taskRoutes(deps))
     .use(notificationRoutes(deps.notifications, deps))
+    .use(workerRoutes(deps))
     .use(healthRoutes(deps));
 }
 

@@ -2,7 +2,6 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Server } from "bun";
 import { StartupError } from "../domain/errors.ts";
-import type { App } from "./app.ts";
 
 export interface Address {
   readonly host: string;
@@ -13,13 +12,22 @@ export interface Address {
 /** Seconds that a connection may stay without a word. */
 const IDLE_SECONDS = 60;
 
+/** An Elysia app, as far as listening needs it. */
+interface App {
+  listen(options: object, started: (server: unknown) => void): unknown;
+}
+
+/** As `http://HOST:PORT`. */
+export const urlOf = (host: string, server: Server<unknown>): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
+
 /** Serves the app. @throws StartupError `port_in_use`, `cannot_listen` */
 export async function listen(app: App, { host, port }: Address): Promise<Server<unknown>> {
   try {
     // reusePort would let a second server share the port unseen.
     return await new Promise((resolve) =>
       app.listen({ hostname: host, port, reusePort: false, idleTimeout: IDLE_SECONDS }, (server) =>
-        resolve(server as unknown as Server<unknown>),
+        resolve(server as Server<unknown>),
       ),
     );
   } catch (cause) {

@@ -1,8 +1,9 @@
-import { lose, suspect } from "../domain/task.ts";
-import { type BrokerHub, type JobRef, LEASE_MS } from "../ports/broker.ts";
+import { Unavailable } from "../domain/errors.ts";
+import { lose, orphan } from "../domain/task.ts";
+import { type BrokerHub, type JobRef, LEASE_MS, type Unsubscribe } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
-import type { StoredTask, TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
+import type { TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Recorder } from "./recorder.ts";
 import { Transitions } from "./transitions.ts";
@@ -32,6 +33,8 @@ export class Reconciler implements Service {
   readonly #parts: Parts;
   #timer: ReturnType<typeof setInterval> | undefined;
   #running: Promise<void> | undefined;
+  #again = false;
+  #unsubscribe: Unsubscribe | undefined;
   /** Running dispatches that the broker did not know, and since when. */
   #missingSince = new Map<string, number>();
 
@@ -41,23 +44,40 @@ export class Reconciler implements Service {
 
   /** The embedded broker's workers died with the last process: what was in progress then, died with it. */
   async start(): Promise<void> {
-    await this.#pass(this.#parts.hub.kind === "embedded");
+    const { hub } = this.#parts;
+    this.#unsubscribe = hub.onReady(() => void this.reconcile());
+    if (hub.kind === "embedded") await this.#pass(true);
+    else void this.reconcile();
     this.#timer = setInterval(() => void this.reconcile(), EVERY_MS);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#unsubscribe?.();
+    this.#again = false;
     await this.#running;
   }
 
-  /** Compares once, unless a comparison is under way. Never rejects. */
+  /** Compares; once more after a comparison that is under way, which may have begun too early. Never rejects. */
   reconcile(): Promise<void> {
-    this.#running ??= this.#pass(false)
-      .catch((error: unknown) => this.#parts.log.warn("could not reconcile", { error: String(error) }))
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.#again = true;
+    this.#running ??= this.#passes().finally(() => {
+      this.#running = undefined;
+    });
     return this.#running;
+  }
+
+  async #passes(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      if (this.#parts.hub.trouble() !== undefined) return;
+      try {
+        await this.#pass(false);
+      } catch (error) {
+        // Where the broker went away meanwhile, its return is told.
+        if (!(error instanceof Unavailable)) this.#parts.log.warn("could not reconcile", { error: String(error) });
+      }
+    }
   }
 
   async #pass(workersDied: boolean): Promise<void> {
@@ -111,16 +131,10 @@ export class Reconciler implements Service {
       for (const row of rows) {
         const task = store.get(row.id);
         // Its outcome may have been recorded since the row was read.
-        if (task?.seq === row.seq) transitions.stage(task, died ? orphaned(task, now) : lose(task, now), null, now);
+        if (task?.seq === row.seq) transitions.stage(task, died ? orphan(task, now) : lose(task, now), null, now);
       }
       transitions.store();
     });
     this.#parts.log.warn("tasks lost their worker", { tasks: rows.length, died });
   }
 }
-
-/**
- * Its server died. It may have done that, unless it is a suspect already: that one had a process of its own, which went
- * down with the server, and a server that is killed again and again must not condemn it.
- */
-const orphaned = (task: StoredTask, at: number): StoredTask => (task.deaths === 0 ? suspect(task, at) : lose(task, at));

@@ -117,15 +117,27 @@ export class Recorder implements Service {
     const { hub, store, work } = this.#parts;
     const page = await hub.events(this.#offset, PAGE_EVENTS);
     if (page.events.length === 0) return;
+    const idle: string[] = [];
     await work.grouped((tx) => {
+      idle.length = 0;
       const transitions = new Transitions(this.#parts, tx);
-      for (const event of page.events) this.#apply(transitions, tx, event);
+      for (const event of page.events) {
+        if (event.kind === "started" && this.#hasEnded(transitions, event.id)) idle.push(event.id);
+        else this.#apply(transitions, tx, event);
+      }
       transitions.store();
       store.saveOffset(hub.kind, page.offset);
     });
     this.#offset = page.offset;
     await hub.acknowledge(page.offset);
+    // The broker had not heard of their end: what a worker does for them is for nothing.
+    if (idle.length > 0) await hub.cancel(idle);
     this.#again ||= page.more;
+  }
+
+  #hasEnded(transitions: Transitions, id: string): boolean {
+    const task = transitions.get(id);
+    return task !== undefined && life.isTerminal(task.status);
   }
 
   #apply(transitions: Transitions, tx: Transaction, event: BrokerEvent): void {
@@ -158,7 +170,7 @@ export class Recorder implements Service {
       case "released":
         return life.release(task, event.at);
       case "lost":
-        return life.lose(task, event.at);
+        return life.orphan(task, event.at);
       case "suspected":
         return life.suspect(task, event.at);
       case "log":

@@ -34,7 +34,7 @@ export class Crew {
   #count = 0;
   readonly #flightFiles = new Map<SlotWorker, string>();
 
-  constructor(parts: Parts, events: Pick<WorkerEvents, "report" | "line" | "ended"> & { ready(): void }) {
+  constructor(parts: Parts, events: Pick<WorkerEvents, "report" | "freed" | "line" | "ended"> & { ready(): void }) {
     this.#parts = parts;
     this.#events = {
       ready: (worker) => {
@@ -43,6 +43,10 @@ export class Crew {
       },
       report: (worker, report) => {
         events.report(worker, report);
+        this.#recycle(worker);
+      },
+      freed: (worker) => {
+        events.freed?.(worker);
         this.#recycle(worker);
       },
       line: (worker, line) => events.line(worker, line),

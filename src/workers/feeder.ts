@@ -1,4 +1,4 @@
-import type { Job } from "../ports/broker.ts";
+import type { Job, JobRef } from "../ports/broker.ts";
 import type { Settlement, SettlementParts } from "./settlement.ts";
 import type { SlotWorker } from "./slot-worker.ts";
 
@@ -10,8 +10,18 @@ const STUCK_MS = 20;
 /** Where no thread is free, jobs that were sent on the belief that all are short go back after this long, in milliseconds. */
 const EARLY_MS = 250;
 
+/** How the threads of a crew come by their jobs. */
+export interface Feed {
+  /** There may be work, or room for it. */
+  feed(): void;
+  /** No more claims. Resolves when those under way have been answered, and what they brought is given back. */
+  quiet(): Promise<void>;
+  /** Called again and again: jobs that wait behind a busy one are not to wait longer than they must. */
+  rebalance(now: number): void;
+}
+
 /** Claims jobs for the free slots of a crew. */
-export class Feeder {
+export class Feeder implements Feed {
   readonly #parts: SettlementParts;
   readonly #settlement: Settlement;
   readonly #tasks: readonly string[];
@@ -31,7 +41,6 @@ export class Feeder {
     this.#workers = workers;
   }
 
-  /** No more claims. Resolves when those under way have been answered, and what they brought is given back. */
   async quiet(): Promise<void> {
     this.#quiet = true;
     clearTimeout(this.#retry);
@@ -80,7 +89,7 @@ export class Feeder {
   rebalance(now: number): void {
     const workers = this.#workers();
     for (const from of workers) {
-      const early: Job[] = [];
+      const early: JobRef[] = [];
       for (const held of from.held()) {
         const waitedMs = now - held.assignedAt;
         if (waitedMs <= STUCK_MS || from.begunAt(held) !== undefined) continue;
@@ -89,8 +98,8 @@ export class Feeder {
         const free = to !== undefined && this.#freeSlots() > this.#reserved;
         if (!free && !(from.overbooked && waitedMs > EARLY_MS)) break;
         if (!from.revoke(held)) continue;
-        if (free) to.assign([held.item], now);
-        else early.push(held.item.job);
+        if (free && held.sent) to.assign([held.sent], now);
+        else early.push(held.job);
       }
       if (early.length === 0) continue;
       from.slowDown();
@@ -103,7 +112,7 @@ export class Feeder {
     if (jobs.length === 0) return;
     const now = this.#parts.clock.now();
     const workers = this.#workers().filter((worker) => worker.freeSlots > 0);
-    const shares = workers.map((worker) => ({ worker, free: worker.freeSlots, jobs: [] as { job: Job; timeoutMs: number }[] }));
+    const shares = workers.map((worker) => ({ worker, free: worker.freeSlots, jobs: [] as Job[] }));
     const homeless: Job[] = [];
     for (const job of jobs) {
       const share = shares.reduce<(typeof shares)[number] | undefined>(
@@ -115,7 +124,7 @@ export class Feeder {
         continue;
       }
       share.free -= 1;
-      share.jobs.push({ job, timeoutMs: this.#parts.policies.get(job.name)?.timeoutMs ?? 0 });
+      share.jobs.push(job);
     }
     for (const share of shares) if (share.jobs.length > 0) share.worker.assign(share.jobs, now);
     if (homeless.length > 0) this.#settlement.release(homeless);

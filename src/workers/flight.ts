@@ -51,13 +51,14 @@ function writerOf(file: string): (entry: Buffer, at: number) => void {
 export const flightFile = (directory: string, count: number): string => join(directory, `running.${count}`);
 
 /**
- * What the threads of the last process were running when it ended, as `flightKey`s.
+ * What the threads of the last process were running when it ended, by `flightKey`.
  *
  * @returns undefined when nothing is known of it
  */
-export function readFlights(directory: string): ReadonlySet<string> | undefined {
+export function readFlights(directory: string): ReadonlyMap<string, JobRef> | undefined {
   const files = flightFiles(directory);
-  return files.length === 0 ? undefined : new Set(files.flatMap((file) => entriesOf(readFileSync(file))));
+  if (files.length === 0) return undefined;
+  return new Map(files.flatMap((file) => entriesOf(readFileSync(file))).map((ref) => [flightKey(ref), ref]));
 }
 
 /** Removes what `readFlights` reads. */
@@ -72,11 +73,11 @@ const flightFiles = (directory: string): string[] =>
     .filter((name) => FILE.test(name))
     .map((name) => join(directory, name));
 
-function entriesOf(bytes: Buffer): string[] {
-  const keys: string[] = [];
+function entriesOf(bytes: Buffer): JobRef[] {
+  const refs: JobRef[] = [];
   for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
     if (bytes[at] === 0) continue;
-    keys.push(flightKey({ id: bytes.toString("latin1", at, at + ID_BYTES), fence: bytes.readDoubleLE(at + FENCE_AT) }));
+    refs.push({ id: bytes.toString("latin1", at, at + ID_BYTES), fence: bytes.readDoubleLE(at + FENCE_AT) });
   }
-  return keys;
+  return refs;
 }

@@ -1,23 +1,82 @@
 import { heapSize } from "bun:jsc";
+import type { BrokerWorker } from "../ports/broker.ts";
 import { guardedFetch } from "../tasks/net/guarded-fetch.ts";
+import { Consumer } from "./consumer.ts";
 import { Executor } from "./executor.ts";
 import { Flight } from "./flight.ts";
 import { guard } from "./guards.ts";
 import { Library, provideArtel } from "./library.ts";
-import type { FromThread, ThreadInit, ToThread } from "./messages.ts";
+import type { FromThread, OwnBroker, ThreadInit, ToThread } from "./messages.ts";
 import { SlotTable } from "./slots.ts";
 
 /**
- * Sets this thread (or isolated process) up to run tasks.
+ * Sets this thread up to run tasks.
  *
  * @param send takes messages to the supervisor
- * @returns what takes its messages
+ * @param broker of a thread that claims by itself
+ * @returns what takes the supervisor's messages
  */
-export function hostTasks(init: ThreadInit, send: (message: FromThread) => void): (message: ToThread) => void {
+export function hostTasks(
+  init: ThreadInit,
+  send: (message: FromThread) => void,
+  broker?: ThreadBroker,
+): (message: ToThread) => void {
   provideArtel();
+  const table = new SlotTable(init.slots, init.table);
+  let consumer: Consumer | undefined;
+  const executor = executorOf(init, table, (message) => {
+    if (consumer && message.kind === "report") consumer.report(message);
+    else send(message);
+  });
+  guard(executor);
+  if (init.ownBroker && broker) consumer = consume(init, init.ownBroker, broker, table, executor, send);
+  return (message) => {
+    switch (message.kind) {
+      case "run":
+        return executor.run(message.jobs);
+      case "stop":
+        return executor.stop(message.slot, message.id, message.fence, message.reason);
+      case "work":
+        return consumer?.look();
+      case "quiet":
+        return void consumer?.quiet().then(() => send({ kind: "quiet" }));
+    }
+  };
+}
+
+/** The broker as one thread uses it. */
+export type ThreadBroker = Pick<BrokerWorker, "claim" | "settle" | "log" | "report"> & {
+  /** Calls when it can be reached (again). */
+  onReady(listener: () => void): void;
+};
+
+function consume(
+  init: ThreadInit,
+  { worker, queues }: OwnBroker,
+  broker: ThreadBroker,
+  table: SlotTable,
+  executor: Executor,
+  send: (message: FromThread) => void,
+): Consumer {
+  const consumer = new Consumer({
+    broker,
+    request: { worker, queues, tasks: init.sources.map(({ policy }) => policy.name), alone: false },
+    table,
+    atOnce: init.atOnce,
+    run: (jobs) => executor.run(jobs),
+    running: () => executor.running().length,
+    heapBytes: heapSize,
+    send,
+    clock: { now: Date.now },
+  });
+  broker.onReady(() => consumer.look());
+  return consumer;
+}
+
+function executorOf(init: ThreadInit, table: SlotTable, send: (message: FromThread) => void): Executor {
   const library = new Library(init.sources);
-  const executor = new Executor({
-    table: new SlotTable(init.slots, init.table),
+  return new Executor({
+    table,
     atOnce: init.atOnce,
     flight: init.flight === undefined ? undefined : new Flight(init.flight, init.slots),
     load: (name) => library.load(name),
@@ -28,9 +87,4 @@ export function hostTasks(init: ThreadInit, send: (message: FromThread) => void)
     clock: { now: Date.now },
     random: { fraction: Math.random },
   });
-  guard(executor);
-  return (message) => {
-    if (message.kind === "run") executor.run(message.jobs);
-    else executor.stop(message.slot, message.id, message.fence, message.reason);
-  };
 }

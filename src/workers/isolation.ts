@@ -1,3 +1,4 @@
+import { Unavailable } from "../domain/errors.ts";
 import type { Job } from "../ports/broker.ts";
 import type { ThreadInit } from "./messages.ts";
 import type { Settlement, SettlementParts } from "./settlement.ts";
@@ -12,7 +13,7 @@ interface Parts {
   readonly kind: HandKind;
   /** How many suspects may run at the same time. */
   readonly size: number;
-  readonly init: Omit<ThreadInit, "table" | "slots" | "atOnce" | "flight">;
+  readonly init: Omit<ThreadInit, "table" | "slots" | "atOnce" | "flight" | "ownBroker">;
 }
 
 /**
@@ -71,12 +72,12 @@ export class Isolation {
   }
 
   async #claim(room: number): Promise<void> {
-    const { broker, worker, policies, log } = this.#parts.claims;
+    const { broker, worker, policies, queues, log } = this.#parts.claims;
     try {
-      const jobs = await broker.claim({ worker, max: room, tasks: [...policies.keys()], alone: true });
+      const jobs = await broker.claim({ worker, max: room, tasks: [...policies.keys()], queues, alone: true });
       for (const job of jobs) this.#run(job);
     } catch (error) {
-      log.error("could not claim a suspect", { error: String(error) });
+      if (!(error instanceof Unavailable)) log.error("could not claim a suspect", { error: String(error) });
       this.#lookLater();
     }
   }
@@ -90,7 +91,7 @@ export class Isolation {
       {
         ready: () => {
           if (!this.#starting.delete(worker)) return;
-          worker.assign([{ job, timeoutMs: claims.policies.get(job.name)?.timeoutMs ?? 0 }], claims.clock.now());
+          worker.assign([job], claims.clock.now());
         },
         report: (_, report) => {
           settlement.report(report);

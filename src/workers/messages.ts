@@ -11,8 +11,27 @@ export type StopReason = "cancelled" | "timeout" | "interrupted";
 export interface SlotJob {
   readonly slot: number;
   readonly job: Job;
-  /** The limit of this attempt in milliseconds. */
-  readonly timeoutMs: number;
+}
+
+/** A job in a thread's hands, as far as its supervisor needs it. */
+export type HeldJob = Pick<Job, "id" | "fence" | "name" | "attempt">;
+
+/** A thread that claims by itself has taken a job into a slot. */
+export interface TookJob extends HeldJob {
+  readonly slot: number;
+  /** Of the slot; see SlotTable. */
+  readonly turn: number;
+}
+
+/** How a thread reaches the broker by itself. */
+export interface OwnBroker {
+  /** With its password. */
+  readonly url: string;
+  readonly namespace: string;
+  /** The name under which the process holds leases. */
+  readonly worker: string;
+  /** The queues that it serves; undefined: all. */
+  readonly queues: readonly string[] | undefined;
 }
 
 /** Where a definition's code lies: built in, or in a file. */
@@ -33,11 +52,16 @@ export interface ThreadInit {
   readonly allowPrivateHosts: boolean;
   /** Where it leaves word of what it runs, for the case that the process dies of it; see Flight. */
   readonly flight?: string | undefined;
+  /** Undefined: jobs come from the supervisor, and outcomes go to it. */
+  readonly ownBroker?: OwnBroker | undefined;
 }
 
 export type ToThread =
   | { readonly kind: "run"; readonly jobs: readonly SlotJob[] }
-  | { readonly kind: "stop"; readonly slot: number; readonly id: string; readonly fence: number; readonly reason: StopReason };
+  | { readonly kind: "stop"; readonly slot: number; readonly id: string; readonly fence: number; readonly reason: StopReason }
+  /** To a thread that claims by itself: there may be work; or it is to claim no more, and to say when that is so. */
+  | { readonly kind: "work" }
+  | { readonly kind: "quiet" };
 
 export interface TaskLines {
   readonly id: string;
@@ -57,6 +81,10 @@ export type FromThread =
       /** Bytes in this thread's JavaScript heap. */
       readonly heapBytes: number;
     }
+  /** From a thread that claims by itself: what it has taken, and which slots are free again once the broker knows the outcome. */
+  | { readonly kind: "took"; readonly at: number; readonly jobs: readonly TookJob[] }
+  | { readonly kind: "free"; readonly slots: readonly number[]; readonly ended: number; readonly heapBytes: number }
+  | { readonly kind: "quiet" }
   /** Something printed outside any task. */
   | { readonly kind: "line"; readonly level: LogLevel; readonly message: string };
 

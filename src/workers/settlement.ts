@@ -1,8 +1,8 @@
 import type { TaskPolicy } from "../domain/definition.ts";
 import { backoffMs } from "../domain/retry.ts";
-import type { BrokerWorker, Job, Outcome } from "../ports/broker.ts";
+import type { BrokerWorker, JobRef, Outcome } from "../ports/broker.ts";
 import type { Clock, Log, Random } from "../ports/runtime.ts";
-import type { FromThread } from "./messages.ts";
+import type { FromThread, HeldJob } from "./messages.ts";
 import { timedOut } from "./run.ts";
 import type { LeftJob, SlotWorker } from "./slot-worker.ts";
 
@@ -11,6 +11,8 @@ export interface SettlementParts {
   /** Who holds the leases. */
   readonly worker: string;
   readonly policies: ReadonlyMap<string, TaskPolicy>;
+  /** The queues that are served; undefined: all. */
+  readonly queues?: readonly string[] | undefined;
   readonly clock: Clock;
   readonly random: Pick<Random, "fraction">;
   readonly log: Log;
@@ -38,7 +40,7 @@ export class Settlement {
   }
 
   /** Gives jobs back that have not begun. */
-  release(jobs: readonly Job[]): void {
+  release(jobs: readonly JobRef[]): void {
     const at = this.#parts.clock.now();
     this.settle(jobs.map((job) => ({ kind: "released", id: job.id, fence: job.fence, at })));
   }
@@ -49,7 +51,7 @@ export class Settlement {
   }
 
   #outcomeOf({ held, begun }: LeftJob, killed: boolean): Outcome {
-    const { job } = held.item;
+    const { job } = held;
     const base = { id: job.id, fence: job.fence, at: this.#parts.clock.now() };
     if (held.stopping?.reason === "cancelled") return { ...base, kind: "cancelled" };
     if (held.stopping?.reason === "timeout")
@@ -57,7 +59,7 @@ export class Settlement {
     return { ...base, kind: begun && !killed ? "suspected" : "released" };
   }
 
-  #retryInMs(job: Job): number {
+  #retryInMs(job: HeldJob): number {
     const policy = this.#parts.policies.get(job.name);
     return policy ? backoffMs(policy.retry, job.attempt, this.#parts.random.fraction()) : 0;
   }

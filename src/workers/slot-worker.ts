@@ -1,4 +1,5 @@
-import type { FromThread, SlotJob, StopReason, ThreadInit } from "./messages.ts";
+import type { Job } from "../ports/broker.ts";
+import type { FromThread, HeldJob, SlotJob, StopReason, ThreadInit, TookJob, ToThread } from "./messages.ts";
 import { SlotTable } from "./slots.ts";
 
 /** Something that runs jobs in slots: a thread of this process, or a process of its own. */
@@ -20,7 +21,12 @@ export interface HandKind {
 
 /** A job in a slot, as the supervisor sees it. */
 export interface Held {
-  readonly item: SlotJob;
+  readonly slot: number;
+  /** Of the slot; see SlotTable. */
+  readonly turn: number;
+  readonly job: HeldJob;
+  /** The whole of it, where it was sent from here. */
+  readonly sent: Job | undefined;
   readonly assignedAt: number;
   stopping: { readonly reason: StopReason; readonly at: number } | undefined;
 }
@@ -34,6 +40,8 @@ export interface LeftJob {
 export interface WorkerEvents {
   ready(worker: SlotWorker): void;
   report(worker: SlotWorker, report: Extract<FromThread, { kind: "report" }>): void;
+  /** A thread that claims by itself has let go of jobs. */
+  freed?(worker: SlotWorker): void;
   line(worker: SlotWorker, line: Extract<FromThread, { kind: "line" }>): void;
   /** It is gone, and `left` is what it had not ended. */
   ended(worker: SlotWorker, left: readonly LeftJob[]): void;
@@ -64,6 +72,8 @@ export class SlotWorker {
   #meanMs = Number.POSITIVE_INFINITY;
   #ready = false;
   #ended = false;
+  /** There once it was asked to claim no more. */
+  #quiet: PromiseWithResolvers<void> | undefined;
 
   constructor(kind: HandKind, init: Omit<ThreadInit, "table">, events: WorkerEvents) {
     this.#table = new SlotTable(init.slots);
@@ -108,31 +118,30 @@ export class SlotWorker {
   }
 
   /** When the job's code began to run, milliseconds since 1970 UTC; undefined: not yet, or it is over. */
-  begunAt(held: Held): number | undefined {
-    return this.#table.begunAt(held.item.slot);
+  begunAt({ slot, turn }: Held): number | undefined {
+    return this.#table.begunAt(slot, turn);
   }
 
   /** Takes jobs into free slots and sends them in one message. */
-  assign(jobs: readonly Omit<SlotJob, "slot">[], now: number): void {
+  assign(jobs: readonly Job[], now: number): void {
     const items: SlotJob[] = [];
     let slot = 0;
     for (const job of jobs) {
       while (this.#slots[slot] !== undefined) slot += 1;
-      const item = { ...job, slot };
-      this.#table.assign(slot);
+      const turn = this.#table.assign(slot);
       if (!this.#sharesMemory) this.#table.begin(slot, now);
-      this.#slots[slot] = { item, assignedAt: now, stopping: undefined };
-      items.push(item);
+      this.#slots[slot] = { slot, turn, job, sent: job, assignedAt: now, stopping: undefined };
+      items.push({ slot, job });
     }
     this.#heldCount += items.length;
-    this.#hand.send(JSON.stringify({ kind: "run", jobs: items }));
+    this.#send({ kind: "run", jobs: items });
   }
 
   /** Takes a job back that has not begun. @returns false when it has */
   revoke(held: Held): boolean {
-    if (held.stopping !== undefined || !this.#table.revoke(held.item.slot)) return false;
+    if (held.stopping !== undefined || !this.#table.revoke(held.slot, held.turn)) return false;
     // The slot stays taken until the thread has seen it.
-    this.#slots[held.item.slot] = "revoked";
+    this.#slots[held.slot] = "revoked";
     return true;
   }
 
@@ -140,8 +149,21 @@ export class SlotWorker {
   stop(held: Held, reason: StopReason, now: number): void {
     if (held.stopping) return;
     held.stopping = { reason, at: now };
-    const { slot, job } = held.item;
-    this.#hand.send(JSON.stringify({ kind: "stop", slot, id: job.id, fence: job.fence, reason }));
+    const { slot, job } = held;
+    this.#send({ kind: "stop", slot, id: job.id, fence: job.fence, reason });
+  }
+
+  /** Tells a thread that claims by itself that there may be work. */
+  work(): void {
+    if (this.#ready && !this.#ended && !this.retiring && !this.#quiet) this.#send({ kind: "work" });
+  }
+
+  /** Has a thread that claims by itself claim no more. Resolves once none is under way, or with its end. */
+  quiet(): Promise<void> {
+    this.#quiet ??= Promise.withResolvers();
+    if (this.#ended || !this.#ready) this.#quiet.resolve();
+    else this.#send({ kind: "quiet" });
+    return this.#quiet.promise;
   }
 
   kill(): void {
@@ -149,23 +171,50 @@ export class SlotWorker {
     this.#hand.kill();
   }
 
+  #send(message: ToThread): void {
+    this.#hand.send(JSON.stringify(message));
+  }
+
   #receive(message: FromThread): void {
     if (this.#ended) return;
-    if (message.kind === "ready") {
-      this.#ready = true;
-      this.#events.ready(this);
-    } else if (message.kind === "line") {
-      this.#events.line(this, message);
-    } else {
-      this.heapBytes = message.heapBytes;
-      this.ranJobs += message.ended.length;
-      for (const { slot, outcome } of message.ended) {
-        this.#measure(outcome.at - this.#table.lastBegunAt(slot));
-        this.#free(slot);
-      }
-      for (const slot of message.freed) this.#free(slot);
-      this.#events.report(this, message);
+    switch (message.kind) {
+      case "ready":
+        this.#ready = true;
+        if (this.#quiet) void this.quiet();
+        return this.#events.ready(this);
+      case "line":
+        return this.#events.line(this, message);
+      case "report":
+        return this.#reported(message);
+      case "took":
+        return this.#took(message.jobs, message.at);
+      case "free":
+        this.heapBytes = message.heapBytes;
+        this.ranJobs += message.ended;
+        for (const slot of message.slots) this.#forget(slot);
+        return this.#events.freed?.(this);
+      case "quiet":
+        return this.#quiet?.resolve();
     }
+  }
+
+  #reported(report: Extract<FromThread, { kind: "report" }>): void {
+    this.heapBytes = report.heapBytes;
+    this.ranJobs += report.ended.length;
+    for (const { slot, outcome } of report.ended) {
+      this.#measure(outcome.at - this.#table.lastBegunAt(slot));
+      this.#free(slot);
+    }
+    for (const slot of report.freed) this.#free(slot);
+    this.#events.report(this, report);
+  }
+
+  /** What a thread has taken by itself. */
+  #took(jobs: readonly TookJob[], assignedAt: number): void {
+    for (const { slot, turn, ...job } of jobs) {
+      this.#slots[slot] = { slot, turn, job, sent: undefined, assignedAt, stopping: undefined };
+    }
+    this.#heldCount += jobs.length;
   }
 
   #measure(ms: number): void {
@@ -173,18 +222,23 @@ export class SlotWorker {
   }
 
   #free(slot: number): void {
-    if (this.#slots[slot] === undefined) return;
+    if (this.#forget(slot)) this.#table.free(slot);
+  }
+
+  #forget(slot: number): boolean {
+    if (this.#slots[slot] === undefined) return false;
     this.#slots[slot] = undefined;
-    this.#table.free(slot);
     this.#heldCount -= 1;
+    return true;
   }
 
   #gone(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#quiet?.resolve();
     this.#events.ended(
       this,
-      this.held().map((held) => ({ held, begun: this.#table.hasBegun(held.item.slot) })),
+      this.held().map((held) => ({ held, begun: this.#table.hasBegun(held.slot, held.turn) })),
     );
   }
 }

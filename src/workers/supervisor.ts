@@ -1,9 +1,19 @@
-import { type BrokerHub, type BrokerWorker, HEARTBEAT_MS, type Job, type JobRef, type Unsubscribe } from "../ports/broker.ts";
+import type { TaskPolicy } from "../domain/definition.ts";
+import { Unavailable } from "../domain/errors.ts";
+import {
+  type BrokerHub,
+  type BrokerWorker,
+  HEARTBEAT_MS,
+  type JobRef,
+  type Unsubscribe,
+  type WorkerInfo,
+} from "../ports/broker.ts";
 import type { Clock, Log, Random, Service } from "../ports/runtime.ts";
 import { Crew } from "./crew.ts";
-import { Feeder } from "./feeder.ts";
+import { type Feed, Feeder } from "./feeder.ts";
 import { Isolation } from "./isolation.ts";
-import type { Source, StopReason } from "./messages.ts";
+import type { HeldJob, OwnBroker, Source, StopReason } from "./messages.ts";
+import { OwnClaims } from "./own-claims.ts";
 import { Settlement, type SettlementParts } from "./settlement.ts";
 import type { HandKind, Held, SlotWorker } from "./slot-worker.ts";
 
@@ -19,12 +29,18 @@ const STOP_LEAD_MS = 1_000;
 const LAST_WORD_MS = 500;
 
 interface Parts {
-  readonly broker: BrokerWorker & Pick<BrokerHub, "reap">;
+  readonly broker: BrokerWorker & Pick<BrokerHub, "reap" | "onReady">;
   /** The name under which this process holds leases; unique in the installation. */
   readonly worker: string;
   readonly threads: number;
   readonly slots: number;
   readonly sources: readonly Source[];
+  /** The queues that it serves; undefined: all. */
+  readonly queues?: readonly string[] | undefined;
+  /** Threads reach the broker by themselves; undefined: the supervisor claims for them. */
+  readonly ownBroker?: Pick<OwnBroker, "url" | "namespace"> | undefined;
+  /** What it says of itself, beside what is known here. */
+  readonly about: Pick<WorkerInfo, "host" | "pid" | "version">;
   readonly allowPrivateHosts: boolean;
   /** A folder in which threads leave word of what they run, for the case that the process dies of it. */
   readonly flights?: string | undefined;
@@ -40,7 +56,9 @@ export class Supervisor implements Service {
   readonly #parts: Parts;
   readonly #settlement: Settlement;
   readonly #crew: Crew;
-  readonly #feeder: Feeder;
+  readonly #feed: Feed;
+  readonly #policies: ReadonlyMap<string, TaskPolicy>;
+  readonly #info: WorkerInfo | undefined;
   readonly #isolation: Isolation;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   readonly #subscriptions: Unsubscribe[] = [];
@@ -49,26 +67,30 @@ export class Supervisor implements Service {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { broker, worker, clock, random, log, sources, slots, allowPrivateHosts } = parts;
+    const { broker, worker, clock, random, log, sources, slots, queues, allowPrivateHosts } = parts;
     const policies = new Map(sources.map(({ policy }) => [policy.name, policy]));
-    const claims: SettlementParts = { broker, worker, policies, clock, random, log };
+    this.#policies = policies;
+    this.#info = parts.threads === 0 ? undefined : infoOf(parts);
+    const claims: SettlementParts = { broker, worker, policies, queues, clock, random, log };
+    const ownBroker = parts.ownBroker && { ...parts.ownBroker, worker, queues };
     this.#settlement = new Settlement(claims);
     const init = { sources, allowPrivateHosts };
     this.#crew = new Crew(
       {
         kind: parts.threadKind,
         size: parts.threads,
-        init: { ...init, slots: slots * PREFETCH, atOnce: slots },
+        init: { ...init, slots: slots * PREFETCH, atOnce: slots, ownBroker },
         flights: parts.flights,
         log,
       },
       {
-        ready: () => this.#feeder.feed(),
+        ready: () => this.#feed.feed(),
         report: (_, report) => {
           this.#settlement.report(report);
-          this.#feeder.feed();
+          this.#feed.feed();
           this.#idle?.();
         },
+        freed: () => this.#idle?.(),
         line: (_, line) => log[line.level](line.message),
         ended: (ended, left) => {
           this.#settlement.left(ended, left);
@@ -76,7 +98,8 @@ export class Supervisor implements Service {
         },
       },
     );
-    this.#feeder = new Feeder(claims, this.#settlement, () => this.#crew.workers());
+    const workers = () => this.#crew.workers();
+    this.#feed = ownBroker ? new OwnClaims(this.#settlement, workers) : new Feeder(claims, this.#settlement, workers);
     this.#isolation = new Isolation({
       settlement: this.#settlement,
       claims,
@@ -99,6 +122,9 @@ export class Supervisor implements Service {
       setInterval(() => this.#watch(), WATCH_MS),
       setInterval(() => this.#beat(), HEARTBEAT_MS),
     );
+    // What is held is asserted again at once: a broker that has lost its data is about to be fed.
+    this.#subscriptions.push(broker.onReady(() => this.#beat()));
+    this.#beat();
     this.#look();
   }
 
@@ -114,23 +140,26 @@ export class Supervisor implements Service {
   }
 
   #look(): void {
-    this.#feeder.feed();
+    this.#feed.feed();
     if (this.#parts.threads > 0) this.#isolation.look();
   }
 
   async #drain(deadlineMs: number): Promise<void> {
     const left = deadlineMs - this.#parts.clock.now();
-    const quiet = [this.#feeder.quiet(), this.#isolation.quiet()];
+    const quiet = [this.#feed.quiet(), this.#isolation.quiet()];
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     await this.#untilIdle(deadlineMs - Math.min(STOP_LEAD_MS, left / 4));
     this.#stopAll("interrupted");
     await this.#untilIdle(deadlineMs);
     for (const timer of this.#timers) clearInterval(timer);
-    this.#settlement.release(this.#workers().flatMap((worker) => worker.held().map((held) => held.item.job)));
+    this.#settlement.release(this.#workers().flatMap((worker) => worker.held().map((held) => held.job)));
     this.#crew.stop();
     this.#isolation.stop();
     // What a claim under way brings, and what was given back, is told before this process ends: it would be suspected else.
-    const told = Promise.all(quiet).then(() => this.#settlement.settled());
+    const told = Promise.all(quiet)
+      .then(() => this.#settlement.settled())
+      .then(() => this.#parts.broker.leave(this.#parts.worker))
+      .catch((error: unknown) => this.#parts.log.warn("could not take leave", { error: String(error) }));
     const lastWordMs = Math.max(LAST_WORD_MS, deadlineMs - this.#parts.clock.now());
     await withinMs(told, lastWordMs);
   }
@@ -159,37 +188,39 @@ export class Supervisor implements Service {
       if (worker.heldCount === 0) continue;
       for (const held of worker.held()) this.#check(worker, held, now);
     }
-    this.#feeder.rebalance(now);
+    this.#feed.rebalance(now);
   }
 
   #check(worker: SlotWorker, held: Held, now: number): void {
     if (held.stopping) {
       if (now - held.stopping.at <= GRACE_MS || worker.killed) return;
       this.#parts.log.warn("ending a thread whose task does not stop", {
-        task_id: held.item.job.id,
-        name: held.item.job.name,
+        task_id: held.job.id,
+        name: held.job.name,
         reason: held.stopping.reason,
       });
       return worker.kill();
     }
     const begunAt = worker.begunAt(held);
-    if (begunAt !== undefined && now - begunAt > held.item.timeoutMs) worker.stop(held, "timeout", now);
+    const timeoutMs = this.#policies.get(held.job.name)?.timeoutMs ?? 0;
+    if (begunAt !== undefined && now - begunAt > timeoutMs) worker.stop(held, "timeout", now);
   }
 
   #beat(): void {
     const { broker, worker, log } = this.#parts;
-    const refs: JobRef[] = this.#workers().flatMap((each) =>
-      each.held().map(({ item: { job } }) => ({ id: job.id, fence: job.fence })),
-    );
+    const refs: JobRef[] = this.#workers().flatMap((each) => each.held().map(({ job }) => ({ id: job.id, fence: job.fence })));
     broker
-      .heartbeat(worker, refs)
+      .heartbeat(worker, refs, this.#info)
       .then(async (answer) => {
         if (answer.cancelled.length > 0) this.#cancel(new Set(answer.cancelled));
         const lost = new Set(answer.lost.map((ref) => ref.id));
         if (lost.size > 0) this.#stopJobs((job) => lost.has(job.id), "interrupted");
         await broker.reap();
       })
-      .catch((error: unknown) => log.warn("heartbeat failed", { error: String(error) }));
+      .catch((error: unknown) => {
+        // That the broker is away it says itself.
+        if (!(error instanceof Unavailable)) log.warn("heartbeat failed", { error: String(error) });
+      });
   }
 
   #cancel(ids: ReadonlySet<string>): void {
@@ -201,13 +232,13 @@ export class Supervisor implements Service {
   }
 
   /** Jobs that have not begun are taken back at once; the others are asked to stop. */
-  #stopJobs(which: (job: Job) => boolean, reason: StopReason): void {
+  #stopJobs(which: (job: HeldJob) => boolean, reason: StopReason): void {
     const at = this.#parts.clock.now();
     const kind = reason === "cancelled" ? "cancelled" : "released";
-    const takenBack = [...this.#isolation.takeBack(which)];
+    const takenBack: JobRef[] = [...this.#isolation.takeBack(which)];
     for (const worker of this.#workers()) {
       for (const held of worker.held()) {
-        const { job } = held.item;
+        const { job } = held;
         if (!which(job)) continue;
         if (worker.revoke(held)) takenBack.push(job);
         else worker.stop(held, reason, at);
@@ -216,6 +247,15 @@ export class Supervisor implements Service {
     this.#settlement.settle(takenBack.map(({ id, fence }) => ({ kind, id, fence, at })));
   }
 }
+
+const infoOf = ({ about, threads, slots, queues, sources, clock }: Parts): WorkerInfo => ({
+  ...about,
+  threads,
+  slots,
+  queues,
+  tasks: sources.map(({ policy }) => policy.name),
+  startedAt: clock.now(),
+});
 
 /** Resolves with the work, or without it when the time is up. */
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

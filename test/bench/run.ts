@@ -1,14 +1,20 @@
 /**
- * `bun run bench [SCENARIO…] [--rounds N] [--json]`: measures the compiled executable, scenario by scenario in turn, and
+ * `bun run bench [SCENARIO…] [--redis] [--rounds N] [--json]`: measures the compiled executable, scenario by scenario in turn, and
  * prints medians. Figures are for one machine at one time; only their ratios travel.
  */
 import { cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { executable } from "../support/executable.ts";
-import { type Figure, SCENARIOS } from "./scenarios.ts";
+import { RedisServer } from "../support/redis-server.ts";
+import { type Figure, SCENARIOS, type Start } from "./scenarios.ts";
+import { startArtel } from "./server.ts";
 
 const { values, positionals } = parseArgs({
-  options: { rounds: { type: "string", default: "3" }, json: { type: "boolean", default: false } },
+  options: {
+    rounds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
+    redis: { type: "boolean", default: false },
+  },
   allowPositionals: true,
 });
 const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
@@ -16,9 +22,17 @@ const unknown = names.find((name) => !(name in SCENARIOS));
 if (unknown !== undefined) throw new Error(`there is no scenario "${unknown}"; known: ${Object.keys(SCENARIOS).join(", ")}`);
 
 const file = await executable();
+/** On this machine, as fast as it goes: it keeps nothing on disk, for what counts is in SQLite. */
+await using redis = values.redis ? await RedisServer.start() : undefined;
+let started = 0;
+const start: Start = (flags, user) => {
+  started += 1;
+  const broker = redis ? ["--redis", redis.url, "--namespace", `bench-${started}`] : [];
+  return startArtel(file, [...flags, ...broker], user);
+};
 const rounds = new Map<string, { unit: string; values: number[] }>();
 for (let round = 0; round < Number(values.rounds); round += 1) {
-  for (const name of names) for (const figure of (await SCENARIOS[name]?.(file)) ?? []) collect(figure);
+  for (const name of names) for (const figure of (await SCENARIOS[name]?.(start)) ?? []) collect(figure);
 }
 
 function collect({ name, value, unit }: Figure): void {
@@ -41,7 +55,9 @@ const results = [...rounds].map(([name, { unit, values: found }]) => ({
 if (values.json) {
   console.log(JSON.stringify({ date: new Date().toISOString(), machine, rounds: Number(values.rounds), results }, null, 2));
 } else {
-  console.log(`${new Date().toISOString().slice(0, 10)}, ${machine}; medians of ${values.rounds} (min … max)\n`);
+  console.log(
+    `${new Date().toISOString().slice(0, 10)}, ${machine}; ${redis ? "on Redis" : "embedded"}; medians of ${values.rounds} (min … max)\n`,
+  );
   for (const { name, unit, median: middle, min, max } of results) {
     console.log(`${name.padEnd(42)} ${`${shown(middle)}${unit}`.padStart(12)}   (${shown(min)} … ${shown(max)})`);
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { load } from "./load.ts";
-import { type BenchServer, INPUT, startArtel, startRaw } from "./server.ts";
+import { type BenchServer, INPUT, startRaw } from "./server.ts";
 
 /** One figure of one round. */
 export interface Figure {
@@ -10,7 +10,10 @@ export interface Figure {
 }
 
 /** Measures once; the runner alternates and takes medians. */
-export type Scenario = (executable: string) => Promise<readonly Figure[]>;
+export type Scenario = (artel: Start) => Promise<readonly Figure[]>;
+
+/** Starts a server under measurement, on the run's broker. */
+export type Start = (flags: readonly string[], user?: boolean) => Promise<BenchServer>;
 
 const CONNECTIONS = 32;
 const SECONDS = 3;
@@ -30,10 +33,10 @@ async function posts(port: number, request: string): Promise<number> {
 }
 
 /** POST /tasks/{name}, authenticated, validated, durable, against a Bun.serve that does nothing. */
-const submit: Scenario = async (executable) => {
+const submit: Scenario = async (startArtel) => {
   using raw = await startRaw();
   const limit = await posts(raw.port, httpPost("/", "none", INPUT));
-  await using artel = await startArtel(executable, ["--threads", "0"]);
+  await using artel = await startArtel(["--threads", "0"]);
   const value = await posts(artel.port, httpPost("/tasks/noop", artel.token, INPUT));
   return [
     { name: "raw Bun.serve JSON POST", value: limit, unit: "/s" },
@@ -48,8 +51,8 @@ async function ended(artel: BenchServer): Promise<number> {
 }
 
 /** Batches of 1,000, from the first submit to the last recorded outcome. */
-const noop: Scenario = async (executable) => {
-  await using artel = await startArtel(executable, ["--threads", "2"]);
+const noop: Scenario = async (startArtel) => {
+  await using artel = await startArtel(["--threads", "2"]);
   const batch = Array.from({ length: BATCH }, () => INPUT);
   const round = async (tasks: number): Promise<{ submitMs: number; totalMs: number }> => {
     const before = await ended(artel);
@@ -72,8 +75,8 @@ const noop: Scenario = async (executable) => {
 };
 
 /** POST to `done` heard on the socket, one task at a time. */
-const latency: Scenario = async (executable) => {
-  await using artel = await startArtel(executable, ["--threads", "2"]);
+const latency: Scenario = async (startArtel) => {
+  await using artel = await startArtel(["--threads", "2"]);
   const socket = new WebSocket(`ws://127.0.0.1:${artel.port}/ws/notifications`, {
     headers: { authorization: `Bearer ${artel.token}` },
   });
@@ -103,8 +106,8 @@ const latency: Scenario = async (executable) => {
 };
 
 /** From the call to the first 200, without task files; and memory a while later. */
-const start: Scenario = async (executable) => {
-  await using artel = await startArtel(executable, ["--threads", "2"], false);
+const start: Scenario = async (startArtel) => {
+  await using artel = await startArtel(["--threads", "2"], false);
   await Bun.sleep(3_000);
   const status = readFileSync(`/proc/${artel.pid}/status`, "utf8");
   const kib = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);

@@ -164,13 +164,19 @@ describe("a drain", () => {
     const busy = await client.submit("busy");
     await view.status(busy, "in progress");
     await all.served.process.end("SIGKILL");
+    const before = new Map([busy, long].map((id) => [id, view.tasks.get(id)?.seq]));
     const second = await all.place.serve([...SERVE, "--drain", "1s"]);
     client.url = second.url;
     await view.connect();
     // Both are suspects, and one has its turn after the other.
-    await view.until(() => [busy, long].some((id) => view.tasks.get(id)?.status === "in progress"), "an isolated task");
-    const children = childrenOf(second.process.pid);
-    expect(children.length).toBeGreaterThan(0);
+    await view.until(
+      () => [busy, long].some((id) => view.tasks.get(id)?.status === "in progress" && view.tasks.get(id)?.seq !== before.get(id)),
+      "an isolated task",
+    );
+    const children = await eventually(() => {
+      const found = childrenOf(second.process.pid);
+      return found.length > 0 ? found : undefined;
+    }, "an isolated process");
     expect((await second.process.end()).code).toBe(0);
     await gone(children, SLACK_MS);
     expect(rowsOf(all.place, [busy, long])).toEqual([SUSPECT, SUSPECT]);

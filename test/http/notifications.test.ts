@@ -116,8 +116,9 @@ describe("topics", () => {
   test("once each, however many topics carry it, and in whatever order they were chosen", async () => {
     const root = await server.user({ admin: true });
     const gate = gates.add();
+    const first = await root.socket();
     const id = await root.submit("hold", { gate: gate.url });
-    await gate.arrived;
+    await first.until(() => first.notices.some(({ progress }) => progress === 0.25), "word from the gate");
     const topics = ["me", `task:${id}`, "tasks"];
     const orders = topics.flatMap((a) => topics.flatMap((b) => topics.map((c) => [a, b, c])));
     const sockets = await Promise.all(

@@ -27,6 +27,7 @@ const CONTRACT: readonly (readonly [call: string, statuses: string])[] = [
   ["POST /tasks/{task_id}/cancel", "202 401 404 409 503"],
   ["POST /tasks/{task_id}/retry", "202 401 404 409 429 503"],
   ["GET /ws/notifications", "101 401 403 422 426"],
+  ["GET /workers", "200 401 403 503"],
   ["GET /health/live", "200"],
   ["GET /health/ready", "200 503"],
   ["GET /metrics", "200"],

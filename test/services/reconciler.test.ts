@@ -185,6 +185,7 @@ describe("while workers live elsewhere", () => {
     elsewhere(after);
     after.recorder.start();
     await after.reconciler.start();
+    await after.reconciler.reconcile();
     manual(after).advance(LEASE_MS);
     await after.reconciler.reconcile();
     expect(after.store.get(id)?.status).toBe("in progress");
@@ -242,7 +243,7 @@ describe("while workers live elsewhere", () => {
     expect(after.notices.statuses(id)).toEqual(["done"]);
   });
 
-  test("invariant 5: a worker that falls silent loses its tasks at no cost; one that speaks keeps them", async () => {
+  test("invariants 5, 6: a worker that falls silent loses its tasks, which it may have died of; one that speaks keeps them", async () => {
     await using core = await openCore();
     const [kept, lost] = await core.tasks.submitBatch(ANNA, "job", [{}, {}]);
     const [job] = (await core.claim(1, "speaks")) as [Job];
@@ -251,7 +252,7 @@ describe("while workers live elsewhere", () => {
     await core.hub.heartbeat("speaks", [job]);
     await core.reconciler.reconcile();
     expect(core.store.get((kept as { id: string }).id)).toMatchObject({ status: "in progress", fence: 1 });
-    expect(core.store.get((lost as { id: string }).id)).toMatchObject({ status: "queued", fence: 2, attempt: 1, deaths: 0 });
+    expect(core.store.get((lost as { id: string }).id)).toMatchObject({ status: "queued", fence: 2, attempt: 1, deaths: 1 });
   });
 
   test("many rows are compared page by page", async () => {

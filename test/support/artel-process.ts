@@ -13,6 +13,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { RedisSettings } from "../../src/compose-workers.ts";
+import { brokerOfRun } from "./broker.ts";
 import { executable } from "./executable.ts";
 import { eventually, PATIENCE_MS, within } from "./waiting.ts";
 
@@ -119,6 +121,7 @@ export class Place implements AsyncDisposable {
   readonly home = join(this.root, "home");
   readonly program: string;
   readonly #processes: ArtelProcess[] = [];
+  readonly #brokers = new Map<string, RedisSettings | undefined>();
 
   private constructor(built: string) {
     mkdirSync(this.folder);
@@ -157,9 +160,18 @@ export class Place implements AsyncDisposable {
   /** Starts `artel serve` on a free port, unless `args` name one, and waits until it is ready. */
   async serve(args: readonly string[] = [], env: Environment = {}): Promise<Served> {
     const port = args.includes("--port") || "ARTEL_PORT" in env ? [] : ["--port", "0"];
-    const started = this.start(["serve", ...port, ...args], env);
+    const started = this.start(["serve", ...port, ...args, ...(await this.#broker(args, env))], env);
     const url = await started.until(() => /^.*(http:\/\/[^\s/]+:\d+).*\n/m.exec(started.stdout)?.[1], "the ready line");
     return { process: started, url };
+  }
+
+  /** On the run's broker, with a namespace for each data directory. */
+  async #broker(args: readonly string[], env: Environment): Promise<readonly string[]> {
+    if (args.includes("--redis") || "ARTEL_REDIS" in env) return [];
+    const data = args.includes("--data") ? String(args[args.indexOf("--data") + 1]) : (env["ARTEL_DATA"] ?? "./data");
+    if (!this.#brokers.has(data)) this.#brokers.set(data, await brokerOfRun());
+    const broker = this.#brokers.get(data);
+    return broker ? ["--redis", broker.url, "--namespace", broker.namespace] : [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

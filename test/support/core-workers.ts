@@ -82,6 +82,7 @@ export async function openFloor(files: TaskFiles, options: FloorOptions = {}) {
     threads: options.threads ?? 1,
     slots: options.slots ?? 8,
     sources,
+    about: { host: "here", pid: 1, version: "0.0.0-test" },
     allowPrivateHosts: false,
     threadKind: options.threadKind ?? THREADS,
     processKind: options.processKind ?? PROCESSES,

@@ -12,6 +12,7 @@ import { migrateUp } from "../../src/drivers/sqlite/migrate.ts";
 import { systemClock, systemRandom } from "../../src/drivers/system.ts";
 import { AccountAdmin } from "../../src/services/account-admin.ts";
 import { cheapPasswords, PASSWORD, SECRET } from "./accounts.ts";
+import { brokerOfRun } from "./broker.ts";
 import { Gates } from "./gates.ts";
 import { type LogLine, recordingLog } from "./manual-runtime.ts";
 import { connect, type NoticeClient } from "./notices.ts";
@@ -89,6 +90,7 @@ export class TestServer {
         port: 0,
         dataDirectory: data,
         durability: "normal",
+        redis: await brokerOfRun(),
         threads: 1,
         slots: 64,
         tasksDirectory: tasks,

@@ -182,23 +182,33 @@ describe("a slot", () => {
   test("is either begun or taken back, never both", () => {
     const table = new SlotTable(2);
     const thread = new SlotTable(2, table.buffer);
-    table.assign(0);
-    expect(table.revoke(0)).toBe(true);
+    const first = table.assign(0);
+    expect(table.revoke(0, first)).toBe(true);
     expect(thread.begin(0, 5)).toBe(false);
-    expect(table.hasBegun(0)).toBe(false);
+    expect(table.hasBegun(0, first)).toBe(false);
     table.free(0);
-    table.assign(0);
+    const second = table.assign(0);
     expect(thread.begin(0, 7)).toBe(true);
-    expect([table.revoke(0), table.begunAt(0), table.hasBegun(0)]).toEqual([false, 7, true]);
+    expect([table.revoke(0, second), table.begunAt(0, second), table.hasBegun(0, second)]).toEqual([false, 7, true]);
   });
 
   test("whose job is over but unheard of has begun, cannot be taken back, and has no more limit", () => {
     const table = new SlotTable(1);
-    table.assign(0);
+    const turn = table.assign(0);
     table.begin(0, 7);
     table.end(0);
-    expect([table.hasBegun(0), table.begunAt(0), table.revoke(0)]).toEqual([true, undefined, false]);
+    expect([table.hasBegun(0, turn), table.begunAt(0, turn), table.revoke(0, turn)]).toEqual([true, undefined, false]);
     table.free(0);
-    expect(table.hasBegun(0)).toBe(false);
+    expect(table.hasBegun(0, turn)).toBe(false);
+  });
+
+  test("does not take its next job for the last", () => {
+    const table = new SlotTable(1);
+    const first = table.assign(0);
+    table.free(0);
+    const second = table.assign(0);
+    expect(table.revoke(0, first)).toBe(false);
+    expect(table.begin(0, 7)).toBe(true);
+    expect([table.begunAt(0, first), table.hasBegun(0, first), table.begunAt(0, second)]).toEqual([undefined, false, 7]);
   });
 });

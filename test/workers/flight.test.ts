@@ -26,13 +26,13 @@ describe("what a thread runs", () => {
     flight.begin(0, ref(4));
     other.begin(0, ref(5));
     other.end(0);
-    expect([...(readFlights(directory) ?? [])].sort()).toEqual([ref(2, 7), ref(3), ref(4)].map(flightKey).sort());
+    expect([...(readFlights(directory)?.keys() ?? [])].sort()).toEqual([ref(2, 7), ref(3), ref(4)].map(flightKey).sort());
   });
 
   test("is unknown without files, and nothing with empty ones", () => {
     expect(readFlights(directory)).toBeUndefined();
     new Flight(flightFile(directory, 1), 4);
-    expect(readFlights(directory)).toEqual(new Set());
+    expect(readFlights(directory)).toEqual(new Map());
     removeFlights(directory);
     expect([readFlights(directory), readdirSync(directory)]).toEqual([undefined, []]);
   });
@@ -50,6 +50,6 @@ describe("what a thread runs", () => {
     );
     await child.exited;
     expect(child.signalCode).toBe("SIGKILL");
-    expect(readFlights(directory)).toEqual(new Set([flightKey(ref(6))]));
+    expect(readFlights(directory)).toEqual(new Map([[flightKey(ref(6)), ref(6)]]));
   });
 });

@@ -1,0 +1,185 @@
+/**
+ * The composition of worker processes: what `serve` has beside its API, and all that `work` is.
+ */
+import { hostname } from "node:os";
+import { StartupError } from "./domain/errors.ts";
+import type { LinkParts } from "./drivers/redis/link.ts";
+import { systemClock, systemRandom } from "./drivers/system.ts";
+import type { Check } from "./http/health.ts";
+import type { Broker } from "./ports/broker.ts";
+import type { Log } from "./ports/runtime.ts";
+import { builtinPolicies } from "./tasks/builtin.ts";
+import { processes, threads } from "./workers/hands.ts";
+import type { Source } from "./workers/messages.ts";
+import { Supervisor } from "./workers/supervisor.ts";
+import { type LoadedFiles, listTaskFiles, loadTaskFiles } from "./workers/task-files.ts";
+
+/** Files that a Worker starts; scripts/build.ts puts them into the executable. */
+const THREAD_ENTRY = new URL("./workers/thread.ts", import.meta.url);
+const LOADER_ENTRY = new URL("./workers/loader.ts", import.meta.url);
+/** A start waits so long to hear whether Redis can be used, in milliseconds; then it goes on, and is not ready until it can. */
+const VERDICT_MS = 1_500;
+
+export interface WorkerSettings {
+  readonly threads: number;
+  readonly slots: number;
+  readonly tasksDirectory: string | undefined;
+  /** Undefined: all. */
+  readonly queues?: readonly string[] | undefined;
+  readonly allowPrivateHosts: boolean;
+  readonly version: string;
+  /** Starts this program for a suspected task; see workers/isolate.ts. */
+  readonly isolateCommand: readonly string[];
+}
+
+export interface RedisSettings {
+  /** With its password. */
+  readonly url: string;
+  readonly namespace: string;
+}
+
+/** The task definitions of this process: the built-in ones and those of a folder. Throws StartupError `tasks_unreadable`. */
+export async function loadSources(directory: string | undefined, log: Log): Promise<LoadedFiles> {
+  const builtin = builtinPolicies.map((policy) => ({ policy }));
+  if (directory === undefined) return { sources: builtin, broken: [] };
+  const { sources, broken } = await loadTasks(directory);
+  for (const { file, reason } of broken) log.error("task file left out", { file, reason });
+  return { sources: [...builtin, ...sources], broken };
+}
+
+/** Loads the files of a tasks folder; throws StartupError `tasks_unreadable`. */
+export async function loadTasks(directory: string): Promise<LoadedFiles> {
+  const files = listTaskFiles(directory);
+  const { checkSchema } = await import("./services/schema-check.ts");
+  const taken = builtinPolicies.map(({ name }) => name);
+  return await loadTaskFiles(LOADER_ENTRY, files, taken, ({ input }) => checkSchema(input));
+}
+
+/**
+ * Connects to Redis.
+ *
+ * @param owner the data directory that the namespace is to belong to; undefined: a worker process, which owns none
+ * @throws StartupError `redis_refused` where Redis answers and cannot be used; one that does not answer may come later
+ */
+export async function openRedis({ url, namespace }: RedisSettings, log: Log, owner?: string) {
+  // Whoever does without Redis need not load it.
+  const [{ RedisBroker }, { Keys }, { connector }] = await Promise.all([
+    import("./drivers/redis/broker.ts"),
+    import("./drivers/redis/keys.ts"),
+    import("./drivers/redis/url.ts"),
+  ]);
+  const parts: LinkParts = {
+    connector: connector(url),
+    keys: new Keys(namespace),
+    owner,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  };
+  const broker = new RedisBroker(parts);
+  await broker.link.verdict(VERDICT_MS);
+  const { fatal } = broker.link;
+  if (fatal === undefined) return broker;
+  await broker.stop();
+  throw new StartupError(fatal.code, fatal.message);
+}
+
+/** The threads and processes that run tasks here. */
+export function supervisorOf(
+  settings: WorkerSettings,
+  { broker, worker = systemRandom.uuid(), sources, redis, flights }: SupervisorOf,
+  log: Log,
+): Supervisor {
+  return new Supervisor({
+    broker,
+    worker,
+    threads: settings.threads,
+    slots: settings.slots,
+    sources,
+    queues: settings.queues,
+    ownBroker: redis,
+    about: { host: hostname(), pid: process.pid, version: settings.version },
+    allowPrivateHosts: settings.allowPrivateHosts,
+    flights,
+    threadKind: threads(THREAD_ENTRY),
+    processKind: processes(settings.isolateCommand),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
+}
+
+interface SupervisorOf {
+  readonly broker: Broker;
+  /** The name under which it holds leases; by default a new one. */
+  readonly worker?: string;
+  readonly sources: readonly Source[];
+  /** Undefined: the embedded broker. */
+  readonly redis: RedisSettings | undefined;
+  /** Where threads leave word of what they run, for the process after this one. */
+  readonly flights?: string | undefined;
+}
+
+/** A broken task file takes its own task out and nothing else: the service is ready, and says what is missing. */
+export function taskFilesCheck({ broken }: LoadedFiles): Check {
+  return broken.length === 0 ? { ok: true } : { ok: true, detail: broken.map(({ reason }) => reason).join("; ") };
+}
+
+export function brokerCheck(broker: Broker): Check {
+  const trouble = broker.trouble();
+  return trouble === undefined ? { ok: true } : { ok: false, detail: trouble };
+}
+
+export interface WorkSettings extends WorkerSettings {
+  readonly redis: RedisSettings;
+  readonly host: string;
+  /** For /health and /metrics; undefined: none. */
+  readonly port: number | undefined;
+}
+
+export interface RunningWorkers {
+  /** The tasks that are served here. */
+  readonly tasks: readonly string[];
+  /** The address of /health and /metrics, if there is one. */
+  readonly url: string | undefined;
+  /** Drains and ends; idempotent. `deadlineMs` in milliseconds since 1970 UTC. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/**
+ * Starts a worker process: threads that take their jobs from Redis. It has no database.
+ *
+ * @throws StartupError; nothing is left running
+ */
+export async function startWorkers(settings: WorkSettings, log: Log): Promise<RunningWorkers> {
+  const files = await loadSources(settings.tasksDirectory, log);
+  const broker = await openRedis(settings.redis, log);
+  const supervisor = supervisorOf(settings, { broker, sources: files.sources, redis: settings.redis }, log);
+  const { servePulse } = await import("./http/pulse.ts");
+  const pulse =
+    settings.port === undefined
+      ? undefined
+      : await servePulse(
+          { host: settings.host, port: settings.port },
+          {
+            version: settings.version,
+            checks: () => ({ broker: brokerCheck(broker), tasks: taskFilesCheck(files) }),
+            running: () => supervisor.running,
+          },
+        ).catch(async (error: unknown) => {
+          await broker.stop();
+          throw error;
+        });
+  supervisor.start();
+  const stop = async (deadlineMs: number): Promise<void> => {
+    await supervisor.stop(deadlineMs);
+    await broker.stop();
+    await pulse?.stop();
+  };
+  let stopping: Promise<void> | undefined;
+  return {
+    tasks: files.sources.map(({ policy }) => policy.name),
+    url: pulse?.url,
+    stop: (deadlineMs) => (stopping ??= stop(deadlineMs)),
+  };
+}

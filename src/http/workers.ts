@@ -1,0 +1,74 @@
+import { Elysia, t } from "elysia";
+import { Forbidden } from "../domain/errors.ts";
+import type { WorkerView } from "../ports/broker.ts";
+import type { Accounts } from "../services/accounts.ts";
+import { BEARER_SECURITY, requireIdentity } from "./bearer.ts";
+import { problemResponses } from "./problem.ts";
+import { iso } from "./views.ts";
+
+interface Deps {
+  readonly accounts: Accounts;
+  /** Throws Unavailable where the broker is away. */
+  readonly workers: () => Promise<readonly WorkerView[]>;
+}
+
+const Time = t.String({ format: "date-time" });
+const WorkersSchema = t.Object({
+  items: t.Array(
+    t.Object({
+      id: t.String(),
+      host: t.String(),
+      pid: t.Integer(),
+      version: t.String(),
+      threads: t.Integer(),
+      slots: t.Integer({ description: "Tasks that each thread runs at the same time." }),
+      running: t.Integer({ description: "Tasks in its hands now." }),
+      queues: t.Union([t.Array(t.String()), t.Null()], { description: "The queues that it serves; null: all." }),
+      tasks: t.Array(t.String()),
+      started_at: Time,
+      seen_at: Time,
+    }),
+  ),
+});
+
+/** The worker processes, for admins: /workers. */
+export function workerRoutes({ accounts, workers }: Deps) {
+  return new Elysia({ name: "artel/workers", normalize: false }).get(
+    "/workers",
+    async ({ request }) => {
+      const { role } = await requireIdentity(request, accounts);
+      if (role !== "admin") throw new Forbidden("forbidden", "only admins see the workers");
+      return { items: (await workers()).map(workerView) };
+    },
+    {
+      detail: {
+        operationId: "listWorkers",
+        summary: "The worker processes, with their load; for admins",
+        tags: ["operations"],
+        security: BEARER_SECURITY,
+        // A TypeBox schema is a JSON Schema, which OpenAPI's types do not see.
+        responses: {
+          "200": {
+            description: "Those that have been heard of lately",
+            content: { "application/json": { schema: WorkersSchema } },
+          },
+          ...problemResponses(401, 403, 503),
+        } as never,
+      },
+    },
+  );
+}
+
+const workerView = ({ startedAt, seenAt, queues, id, host, pid, version, threads, slots, running, tasks }: WorkerView) => ({
+  id,
+  host,
+  pid,
+  version,
+  threads,
+  slots,
+  running,
+  queues: queues ?? null,
+  tasks,
+  started_at: iso(startedAt),
+  seen_at: iso(seenAt),
+});

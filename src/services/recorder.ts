@@ -33,6 +33,9 @@ export class Recorder implements Service {
   #offset: Offset | null = null;
   #pumping: Promise<void> | undefined;
   #again = false;
+  /** Pages are read until there is none: the broker may hand out only part of what it has. */
+  #toTheEnd = false;
+  #acknowledging: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #healthy = true;
   readonly #subscriptions: Unsubscribe[] = [];
@@ -73,8 +76,11 @@ export class Recorder implements Service {
 
   /** Resolves when every event that the broker has now is stored (or could not be). */
   async drained(): Promise<void> {
+    this.#toTheEnd = true;
     this.#poke();
     while (this.#pumping !== undefined) await this.#pumping;
+    this.#toTheEnd = false;
+    await this.#acknowledging;
   }
 
   /** Writes the latest progress of running tasks to their rows. */
@@ -116,7 +122,10 @@ export class Recorder implements Service {
   async #record(): Promise<void> {
     const { hub, store, work } = this.#parts;
     const page = await hub.events(this.#offset, PAGE_EVENTS);
-    if (page.events.length === 0) return;
+    if (page.events.length === 0) {
+      this.#toTheEnd = false;
+      return;
+    }
     const idle: string[] = [];
     await work.grouped((tx) => {
       idle.length = 0;
@@ -129,10 +138,11 @@ export class Recorder implements Service {
       store.saveOffset(hub.kind, page.offset);
     });
     this.#offset = page.offset;
-    await hub.acknowledge(page.offset);
+    // The next page need not wait for it.
+    this.#acknowledging = Promise.all([this.#acknowledging, hub.acknowledge(page.offset)]);
     // The broker had not heard of their end: what a worker does for them is for nothing.
     if (idle.length > 0) await hub.cancel(idle);
-    this.#again ||= page.more;
+    this.#again ||= page.more || this.#toTheEnd;
   }
 
   #hasEnded(transitions: Transitions, id: string): boolean {

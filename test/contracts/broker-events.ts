@@ -33,7 +33,7 @@ export function eventContract(open: () => Promise<Bench>): void {
       await using bench = await withEvents(25);
       const { events, pages } = await readAll(bench, null, 10);
       expect(ids(events)).toEqual(Array.from({ length: 25 }, (_, i) => `log-${i}`));
-      expect(pages).toBe(3);
+      expect(pages).toBeGreaterThanOrEqual(3);
     });
 
     test("an empty stream has an offset that reads on from there", async () => {

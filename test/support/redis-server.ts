@@ -260,15 +260,10 @@ async function giveSlots(node: RedisServer, index: number): Promise<void> {
 }
 
 const MASTER_NAME = "mymaster";
-
-/**
- * For how long a master must be silent before each Sentinel takes it for dead, in milliseconds. The last one leaves it to the
- * others to stand for election: when all three vote for themselves, the next try comes four seconds later.
- */
-const DEAD_AFTER_MS = [500, 500, 2_000];
+const SENTINELS = 3;
 
 /** A Sentinel that knows the master; the others and the replica it finds by itself. */
-const sentinelOf = (master: RedisServer, deadAfterMs: number): Kind => ({
+const sentinelOf = (master: RedisServer): Kind => ({
   ready: /\+monitor master/,
   args: (_, directory) => {
     // It writes into this file what it learns, and reads that when it begins again.
@@ -276,7 +271,7 @@ const sentinelOf = (master: RedisServer, deadAfterMs: number): Kind => ({
     writeFileSync(
       file,
       `sentinel monitor ${MASTER_NAME} ${HOST} ${master.port} 2
-sentinel down-after-milliseconds ${MASTER_NAME} ${deadAfterMs}
+sentinel down-after-milliseconds ${MASTER_NAME} 500
 sentinel failover-timeout ${MASTER_NAME} 2000
 `,
     );
@@ -289,6 +284,7 @@ export class RedisSentinels implements AsyncDisposable {
   /** Who was master at the start. */
   readonly master: RedisServer;
   readonly replica: RedisServer;
+  /** One that is restarted has forgotten `PERIODS`. */
   readonly sentinels: readonly RedisServer[];
   readonly #resources: AsyncDisposableStack;
 
@@ -312,7 +308,7 @@ export class RedisSentinels implements AsyncDisposable {
     const replica = starting.use(await RedisServer.start({ args: [...atOnce, ...replicaOf] }));
     await replica.says(/MASTER <-> REPLICA sync: Finished with success/);
     const sentinels: RedisServer[] = [];
-    for (const after of DEAD_AFTER_MS) sentinels.push(starting.use(await RedisServer.start({}, sentinelOf(master, after))));
+    while (sentinels.length < SENTINELS) sentinels.push(starting.use(await RedisServer.start({}, sentinelOf(master))));
     await Promise.all(sentinels.map((sentinel) => acquainted(sentinel, sentinels, replica)));
     return new RedisSentinels([master, replica], sentinels, starting.move());
   }
@@ -337,10 +333,11 @@ export class RedisSentinels implements AsyncDisposable {
 }
 
 /**
- * In milliseconds. As it is by itself, it asks a new master for life no sooner than it declares it dead when that takes half a
- * second; it speaks of itself every two seconds, looks at replicas every ten, and does nothing for 30 when it was held up.
+ * In milliseconds. By itself a Sentinel asks a new master for life no sooner than it takes it for dead when that takes half a
+ * second; it speaks of itself every two seconds, looks at replicas every ten, and does nothing for 30 when it was held up. For
+ * five times the first period what it knows of a replica is good enough to choose it, and then it looks every second: so no less.
  */
-const PERIODS = ["PING-PERIOD", 100, "PUBLISH-PERIOD", 100, "INFO-PERIOD", 1_000, "TILT-PERIOD", 1_000];
+const PERIODS = ["PING-PERIOD", 250, "PUBLISH-PERIOD", 100, "INFO-PERIOD", 300, "TILT-PERIOD", 1_000];
 
 /** Makes a Sentinel quick, and waits until it knows everybody. */
 async function acquainted(sentinel: RedisServer, all: readonly RedisServer[], replica: RedisServer): Promise<void> {

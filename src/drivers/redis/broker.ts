@@ -64,7 +64,7 @@ export class RedisBroker implements Broker {
     this.link = new Link(parts);
     this.#claims = new RedisClaims(this.link, parts.serverTime);
     this.#events = new EventStream(this.link);
-    this.#signals = new SignalStream(this.link);
+    this.#signals = new SignalStream(this.link, parts.random.uuid());
     this.#progress = new ProgressChannel(this.link);
     this.link.onReady(() => this.#greeted());
   }
@@ -203,7 +203,7 @@ export class RedisBroker implements Broker {
   }
 
   async #enqueuePage(jobs: readonly Job[], from: number): Promise<number> {
-    const args: (string | number)[] = [];
+    const args: (string | number)[] = [this.#signals.sender];
     let chars = 0;
     let at = from;
     for (; at < jobs.length && at - from < PAGE_JOBS && chars < PAGE_CHARS; at += 1) {
@@ -212,7 +212,10 @@ export class RedisBroker implements Broker {
       chars += message.length;
       args.push(job.id, job.fence, lineOf(job), job.owner, message);
     }
-    await this.link.run("enqueue", args);
+    const sent = this.link.run("enqueue", args);
+    // On its way, before whatever a worker here sends next.
+    this.#signals.sent();
+    await sent;
     return at - from;
   }
 

@@ -17,6 +17,11 @@ interface Place {
   readonly events: number | undefined;
 }
 
+interface Ahead {
+  readonly after: string;
+  readonly entries: Promise<readonly Entry[]>;
+}
+
 /** The recorder's side of the event stream. */
 export class EventStream {
   readonly #link: Link;
@@ -26,6 +31,8 @@ export class EventStream {
   #readTo: Offset | undefined;
   #more = false;
   #read = Promise.withResolvers<void>();
+  /** What is behind an entry, brought by a wait or read ahead while the page before is stored. */
+  #ahead: Ahead | undefined;
   /** What the entries that were read have ended, until they are acknowledged. */
   readonly #ended = new Map<string, readonly JobRef[]>();
   /** The life in which everything before #readTo is known here or gone. */
@@ -36,6 +43,7 @@ export class EventStream {
     this.#link = link;
     link.onReady(() => {
       this.#readTo = undefined;
+      this.#ahead = undefined;
       this.#wake();
       this.#onEvents.emit();
     });
@@ -95,14 +103,33 @@ export class EventStream {
     let offset = start;
     while (events.length < limit) {
       const place = placeOf(offset);
-      const entries = await this.#range(place);
+      const ahead = this.#takeAhead(place);
+      const entries = await (ahead?.entries ?? this.#range(place));
       for (const entry of entries) {
         offset = { epoch: start.epoch, id: this.#take(entry, place, events, limit) };
         if (events.length >= limit) return { events, offset, more: true };
       }
-      if (entries.length < PAGE_ENTRIES) return { events, offset, more: false };
+      const full = entries.length >= PAGE_ENTRIES;
+      if (full) this.#readAhead(placeOf(offset).entry);
+      // What was brought ahead tells nothing of what came since.
+      if (ahead && entries.length > 0) return { events, offset, more: true };
+      if (!ahead && !full) return { events, offset, more: false };
     }
     return { events, offset, more: true };
+  }
+
+  #takeAhead({ entry, events }: Place): Ahead | undefined {
+    const ahead = this.#ahead;
+    if (ahead?.after !== entry || events !== undefined) return undefined;
+    this.#ahead = undefined;
+    return ahead;
+  }
+
+  #readAhead(after: string): void {
+    const entries = this.#range({ entry: after, events: undefined });
+    // Whoever takes it hears of the failure.
+    entries.catch(() => {});
+    this.#ahead = { after, entries };
   }
 
   /** The entries from a place on; a place inside an entry reads that one again. */
@@ -148,26 +175,27 @@ export class EventStream {
         await read;
         continue;
       }
-      if (!(await this.#news(blocking, placeOf(from).entry))) continue;
+      const after = placeOf(from).entry;
+      const entries = await this.#news(blocking, after);
       // A page that was read meanwhile may have been all of it.
-      if (this.#readTo === from) {
-        this.#onEvents.emit();
-        if (this.#readTo === from) await read;
-      }
+      if (entries.length === 0 || this.#readTo !== from) continue;
+      this.#ahead = { after, entries: Promise.resolve(entries) };
+      this.#onEvents.emit();
+      if (this.#readTo === from) await read;
     }
   }
 
-  /** Whether there are new entries; where those are starts alone, their outcomes are waited for, a moment. */
-  async #news(blocking: Blocking, after: string): Promise<boolean> {
-    let entries = await blocking.wait(this.#link.keys.events, after);
-    if (entries.length === 0) return false;
+  /** The next entries; where those are starts alone, their outcomes are waited for, a moment. */
+  async #news(blocking: Blocking, after: string): Promise<readonly Entry[]> {
+    const entries = [...(await blocking.wait(this.#link.keys.events, after))];
     const until = performance.now() + STARTED_MS;
-    while (entries.every(isStartsOnly) && performance.now() < until) {
+    while (entries.length > 0 && entries.every(isStartsOnly) && performance.now() < until) {
       const last: string = entries.at(-1)?.[0] ?? after;
-      entries = await blocking.wait(this.#link.keys.events, last, Math.max(1, Math.ceil(until - performance.now())));
-      if (entries.length === 0) break;
+      const more = await blocking.wait(this.#link.keys.events, last, Math.max(1, Math.ceil(until - performance.now())));
+      if (more.length === 0) break;
+      entries.push(...more);
     }
-    return true;
+    return entries;
   }
 }
 

@@ -16,7 +16,7 @@ const PARTS = {
   MESSAGES: "messages",
   /** Stream: what the recorder reads; see events.ts. */
   EVENTS: "events",
-  /** Stream: there is work (`w`), or ids of running jobs that should stop (`c`). */
+  /** Stream: there is work (`w`, from whom), or ids of running jobs that should stop (`c`). */
   SIGNALS: "signals",
   /** Sorted set: worker to its last heartbeat, in milliseconds of the server's clock. */
   WORKERS: "workers",

@@ -12,11 +12,14 @@ export class SignalStream {
   readonly #onWork = new Signal<[]>();
   readonly #onCancel = new Signal<[readonly string[]]>();
   #blocking: Blocking | undefined;
+  /** In signals of this side's own. */
+  readonly sender: string;
   #stopped = false;
   #last: string;
 
-  constructor(link: Link) {
+  constructor(link: Link, sender: string) {
     this.#link = link;
+    this.sender = sender;
     this.#last = link.signalsFrom;
     link.onReady(() => {
       this.#last = link.signalsFrom;
@@ -32,6 +35,11 @@ export class SignalStream {
   onCancel(listener: (ids: readonly string[]) => void): Unsubscribe {
     this.#start();
     return this.#onCancel.on(listener);
+  }
+
+  /** This side has just sent work: its own workers need no signal that comes over Redis. */
+  sent(): void {
+    this.#onWork.emit();
   }
 
   stop(): void {
@@ -56,7 +64,7 @@ export class SignalStream {
       for (const [id, [name, value = "[]"]] of entries) {
         this.#last = id;
         if (name === "c") this.#onCancel.emit(JSON.parse(value) as string[]);
-        else work = true;
+        else work ||= value !== this.sender;
       }
       if (work) this.#onWork.emit();
       if (entries.length > 0) await new Promise((resolve) => setTimeout(resolve, APART_MS));

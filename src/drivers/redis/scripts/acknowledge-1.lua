@@ -19,5 +19,5 @@ each_thousand('HDEL', JOBS, gone)
 local before = redis.call('XLEN', EVENTS)
 redis.call('XTRIM', EVENTS, 'MINID', '=', ARGV[2])
 local max = tonumber(ARGV[3])
-if before >= max and redis.call('XLEN', EVENTS) < max then signal('w', '1') end
+if before >= max and redis.call('XLEN', EVENTS) < max then signal('w', '') end
 return {now}

@@ -3,18 +3,19 @@
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  an epoch for a new life
--- ARGV[2…] per job: id, fence, line, owner, message (JSON)
+-- ARGV[2]  who sends them: its own signals it need not heed
+-- ARGV[3…] per job: id, fence, line, owner, message (JSON)
 --
 -- Returns {epoch}. Signals work.
 local now = epoch(ARGV[1])
 local ids = {}
-for i = 2, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
+for i = 3, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
 local found = get_all(JOBS, ids)
 local known = {}
 for i, id in ipairs(ids) do known[id] = known[id] or found[i] end
 
 local jobs, messages, lanes, order, left = {}, {}, {}, {}, {}
-for i = 2, #ARGV, 5 do
+for i = 3, #ARGV, 5 do
   local id, fence, line, owner, message = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local earlier, state, where
   if known[id] then earlier, state, where = parse(known[id]) end
@@ -47,5 +48,5 @@ for _, lane in ipairs(order) do
   redis.call('ZADD', lines_of(line), 'NX', redis.call('HINCRBY', META, 'line_turn', 1), line)
 end
 for _, lane in ipairs(left) do leave_hole(lane) end
-signal('w', '1')
+signal('w', ARGV[2])
 return {now}

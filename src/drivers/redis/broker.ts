@@ -16,7 +16,7 @@ import type {
 } from "../../ports/broker.ts";
 import { LEASE_MS } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
-import { RedisClaims } from "./claims.ts";
+import { linesOf, RedisClaims } from "./claims.ts";
 import { EventStream } from "./event-stream.ts";
 import { lineOf } from "./keys.ts";
 import { Link, type LinkParts } from "./link.ts";
@@ -99,8 +99,11 @@ export class RedisBroker implements Broker {
 
   async missing(refs: readonly JobRef[]): Promise<readonly JobRef[]> {
     if (refs.length === 0) return [];
-    const entries = await this.link.call((client) => client.hmget(this.link.keys.jobs, ...refs.map(({ id }) => id)));
-    return refs.filter(({ fence }, i) => Number(entries[i]?.split(" ")[0] ?? -1) < fence);
+    const known = await this.link.run(
+      "missing",
+      refs.map(({ id }) => id),
+    );
+    return refs.filter(({ fence }, i) => Number(known[i]) < fence);
   }
 
   events(from: Offset | null, limit: number): Promise<EventPage> {
@@ -136,7 +139,7 @@ export class RedisBroker implements Broker {
       here,
       LEASE_MS,
       info === undefined ? "" : JSON.stringify(info),
-      ...held.flatMap(({ id, fence }) => [id, fence]),
+      linesOf(held),
     ]);
     this.#beatIn.set(worker, this.link.epoch);
     this.#compareClocks(Number(server), here);
@@ -202,17 +205,28 @@ export class RedisBroker implements Broker {
     for (const listener of [...this.#listeners]) listener();
   }
 
+  /** @returns how many jobs one call has taken */
   async #enqueuePage(jobs: readonly Job[], from: number): Promise<number> {
-    const args: (string | number)[] = [this.#signals.sender];
+    const lanes = new Map<string, { line: string; owner: string; refs: JobRef[]; messages: string[] }>();
     let chars = 0;
     let at = from;
     for (; at < jobs.length && at - from < PAGE_JOBS && chars < PAGE_CHARS; at += 1) {
       const job = jobs[at] as Job;
       const message = JSON.stringify(job);
       chars += message.length;
-      args.push(job.id, job.fence, lineOf(job), job.owner, message);
+      const line = lineOf(job);
+      const lane = lanes.get(line + job.owner) ?? { line, owner: job.owner, refs: [], messages: [] };
+      lanes.set(line + job.owner, lane);
+      lane.refs.push(job);
+      lane.messages.push(message);
     }
-    const sent = this.link.run("enqueue", args);
+    const args = [...lanes.values()].flatMap(({ line, owner, refs, messages }) => [
+      line,
+      owner,
+      linesOf(refs),
+      messages.join("\n"),
+    ]);
+    const sent = this.link.run("enqueue", [this.#signals.sender, ...args]);
     // On its way, before whatever a worker here sends next.
     this.#signals.sent();
     await sent;

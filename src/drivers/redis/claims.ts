@@ -10,6 +10,9 @@ const RETRY_MS = 500;
 const PAGE_OUTCOMES = 500;
 const PAGE_CHARS = 4 * 1024 * 1024;
 
+/** Dispatches as scripts take them: "FENCE ID", a line each. */
+export const linesOf = (refs: readonly JobRef[]): string => refs.map(({ id, fence }) => `${fence} ${id}`).join("\n");
+
 /**
  * What a worker thread does with its own connection: takes jobs under a lease, ends them, tells of their progress. Outcomes
  * and log lines outlast a Redis that is away: they are kept here, and so many as there are jobs in hand, until it is back.
@@ -32,7 +35,7 @@ export class RedisClaims {
     if (max <= 0 || tasks.length === 0 || queues?.length === 0) return [];
     for (;;) {
       const now = this.#link.clock.now();
-      const [more, ...messages] = await this.#link.run("claim", [
+      const [more, messages] = await this.#link.run("claim", [
         worker,
         this.#serverTime?.now() ?? "",
         now,
@@ -43,7 +46,7 @@ export class RedisClaims {
         ...tasks,
         ...(queues ?? []),
       ]);
-      const jobs = (messages as string[]).map((message) => JSON.parse(message) as Job);
+      const jobs = JSON.parse(String(messages)) as Job[];
       for (const { id } of jobs) this.#claimedIn.set(id, this.#link.epoch);
       if (jobs.length > 0 || more === 0) return jobs;
     }
@@ -53,11 +56,11 @@ export class RedisClaims {
     const results: SettleResult[] = [];
     for (let at = 0; at < outcomes.length; ) {
       const epoch = this.#claimedIn.get(outcomes[at]?.id ?? "") ?? "";
-      const page = this.#page(outcomes, at, epoch);
-      const args = page.flatMap(({ outcome, text }) => [outcome.id, outcome.fence, text]);
-      const [taken] = await this.#keepTrying("could not settle", () => this.#link.run("settle", [worker, epoch, ...args]));
+      const { page, text } = this.#page(outcomes, at, epoch);
+      const args = [worker, epoch, linesOf(page), text];
+      const [taken] = await this.#keepTrying("could not settle", () => this.#link.run("settle", args));
       for (const flag of String(taken)) results.push(flag === "1" ? "taken" : "lease lost");
-      for (const { outcome } of page) this.#claimedIn.delete(outcome.id);
+      for (const { id } of page) this.#claimedIn.delete(id);
       at += page.length;
     }
     return results;
@@ -81,18 +84,18 @@ export class RedisClaims {
     this.#stopped = true;
   }
 
-  /** The next outcomes of jobs that were claimed in the same life of the data, as far as one call takes them. */
-  #page(outcomes: readonly Outcome[], from: number, epoch: string): { outcome: Outcome; text: string }[] {
-    const page: { outcome: Outcome; text: string }[] = [];
+  /** The next outcomes of jobs that were claimed in the same life of the data, as far as one call takes them, and as JSON. */
+  #page(outcomes: readonly Outcome[], from: number, epoch: string): { page: readonly Outcome[]; text: string } {
+    const texts: string[] = [];
     let chars = 0;
-    for (let i = from; i < outcomes.length && page.length < PAGE_OUTCOMES && chars < PAGE_CHARS; i += 1) {
+    for (let i = from; i < outcomes.length && texts.length < PAGE_OUTCOMES && chars < PAGE_CHARS; i += 1) {
       const outcome = outcomes[i] as Outcome;
       if ((this.#claimedIn.get(outcome.id) ?? "") !== epoch) break;
       const text = JSON.stringify(outcome);
       chars += text.length;
-      page.push({ outcome, text });
+      texts.push(text);
     }
-    return page;
+    return { page: outcomes.slice(from, from + texts.length), text: `[${texts.join(",")}]` };
   }
 
   async #keepTrying<T>(complaint: string, attempt: () => Promise<T>): Promise<T> {

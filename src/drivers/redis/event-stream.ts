@@ -1,7 +1,7 @@
 import type { BrokerEvent, EventPage, JobRef, Offset, Unsubscribe } from "../../ports/broker.ts";
 import { Signal } from "../signal.ts";
 import { Blocking } from "./blocking.ts";
-import { MAX_ENTRIES } from "./claims.ts";
+import { linesOf, MAX_ENTRIES } from "./claims.ts";
 import { compareIds, type Entry, endsDispatch, eventsOf, isStartsOnly } from "./events.ts";
 import type { Link } from "./link.ts";
 
@@ -84,7 +84,7 @@ export class EventStream {
       });
       const refs = done.flatMap((id) => this.#ended.get(id) ?? []);
       const first = events === undefined ? nextId(entry) : entry;
-      await this.#link.run("acknowledge", [first, MAX_ENTRIES, ...refs.flatMap(({ id, fence }) => [id, fence])]);
+      await this.#link.run("acknowledge", [first, MAX_ENTRIES, linesOf(refs)]);
       for (const id of done) this.#ended.delete(id);
     } catch (error) {
       // The next acknowledgement does it.

@@ -7,8 +7,9 @@ export type Entry = readonly [id: string, fields: readonly string[]];
  * The events of one entry. Its fields:
  *
  *   w  "AT WORKER", before the starts that it has made
- *   s  "FENCE ID": a start
- *   o  an outcome, as JSON
+ *   s  "FENCE ID" of each start, a line each
+ *   m  before outcomes, a 1 for each that was taken and a 0 for each that was not; empty: all were
+ *   o  outcomes, as a JSON array
  *   d  "AT FENCE ID": its worker has been silent for longer than a lease
  *   r  "AT FENCE ID": it was sent to a worker that never got it
  *   l  log lines, as JSON
@@ -17,6 +18,7 @@ export function eventsOf([, fields]: Entry): BrokerEvent[] {
   const events: BrokerEvent[] = [];
   let at = 0;
   let worker = "";
+  let taken = "";
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const value = fields[i + 1] as string;
     switch (fields[i]) {
@@ -24,10 +26,15 @@ export function eventsOf([, fields]: Entry): BrokerEvent[] {
         [at, worker] = [Number(value.slice(0, value.indexOf(" "))), value.slice(value.indexOf(" ") + 1)];
         break;
       case "s":
-        events.push({ kind: "started", ...refOf(value), at, worker });
+        for (const ref of value.split("\n")) events.push({ kind: "started", ...refOf(ref), at, worker });
+        break;
+      case "m":
+        taken = value;
         break;
       case "o":
-        events.push(JSON.parse(value) as BrokerEvent);
+        for (const [n, outcome] of (JSON.parse(value) as BrokerEvent[]).entries()) {
+          if (taken === "" || taken[n] === "1") events.push(outcome);
+        }
         break;
       case "d":
       case "r":

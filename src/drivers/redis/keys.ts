@@ -10,10 +10,11 @@ const VERSION = "v1";
 const PARTS = {
   /** Hash: `epoch` of this life of the data, `run_id` of the server that it began on, counters of turns. */
   META: "meta",
-  /** Hash: task id to "FENCE q LANE", "FENCE l WORKER", "FENCE c WORKER" (to be cancelled) or "FENCE s" (settled, not recorded). */
+  /**
+   * Hash: task id to "FENCE q LANE\nMESSAGE", "FENCE l WORKER", "FENCE c WORKER" (to be cancelled) or "FENCE s" (settled, not
+   * recorded).
+   */
   JOBS: "jobs",
-  /** Hash: task id to the job's message, while it is queued. */
-  MESSAGES: "messages",
   /** Stream: what the recorder reads; see events.ts. */
   EVENTS: "events",
   /** Stream: there is work (`w`, from whom), or ids of running jobs that should stop (`c`). */

@@ -8,6 +8,7 @@ import heartbeat from "./scripts/heartbeat-1.lua" with { type: "text" };
 import leave from "./scripts/leave-1.lua" with { type: "text" };
 import lib from "./scripts/lib.lua" with { type: "text" };
 import log from "./scripts/log-1.lua" with { type: "text" };
+import missing from "./scripts/missing-1.lua" with { type: "text" };
 import open from "./scripts/open-2.lua" with { type: "text" };
 import reap from "./scripts/reap-1.lua" with { type: "text" };
 import settle from "./scripts/settle-1.lua" with { type: "text" };
@@ -15,7 +16,7 @@ import settle from "./scripts/settle-1.lua" with { type: "text" };
 /** A single server (also behind Sentinel) or a cluster. */
 export type Client = Redis | Cluster;
 
-const SOURCES = { acknowledge, cancel, claim, enqueue, heartbeat, leave, log, open, reap, settle };
+const SOURCES = { acknowledge, cancel, claim, enqueue, heartbeat, leave, log, missing, open, reap, settle };
 export type ScriptName = keyof typeof SOURCES;
 
 /** How many keys each script takes: the number in its file's name. */

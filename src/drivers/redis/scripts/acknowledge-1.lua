@@ -4,16 +4,15 @@
 -- ARGV[1]  an epoch for a new life
 -- ARGV[2]  the first entry of the stream that stays
 -- ARGV[3]  so many entries had stopped claims
--- ARGV[4…] per job that ended: id, fence
+-- ARGV[4]  "FENCE ID" of each job that ended, a line each
 --
 -- Returns {epoch}. Signals work where claims had stopped.
 local now = epoch(ARGV[1])
-local ids = {}
-for i = 4, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
+local fences, ids = refs_of(ARGV[4])
 local jobs = get_all(JOBS, ids)
 local gone = {}
 for i, id in ipairs(ids) do
-  if jobs[i] == ARGV[2 + i * 2 + 1] .. ' s' then gone[#gone + 1] = id end
+  if jobs[i] == fences[i] .. ' s' then gone[#gone + 1] = id end
 end
 each_thousand('HDEL', JOBS, gone)
 local before = redis.call('XLEN', EVENTS)

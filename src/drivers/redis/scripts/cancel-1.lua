@@ -15,7 +15,6 @@ for i, id in ipairs(ids) do
   if jobs[i] then fence, state, where = parse(jobs[i]) end
   -- An id that is named twice is done the first time.
   if state == 'q' and redis.call('HDEL', JOBS, id) == 1 then
-    redis.call('HDEL', MESSAGES, id)
     leave_hole(where)
   elseif state == 'l' or state == 'c' then
     redis.call('HSET', JOBS, id, fence .. ' c ' .. where)

@@ -12,7 +12,8 @@
 -- ARGV[8]  how many tasks the worker serves; their names follow
 -- ARGV[…]  the queues that it serves; none: all of them
 --
--- Returns {epoch, more, message …}; more: 1 where so many holes were skipped that it stopped before it had enough.
+-- Returns {epoch, more, messages}: the latter as a JSON array; more: 1 where so many holes were skipped that it stopped before
+-- it had enough.
 local SKIP_MAX = 2000
 local LINES_MAX = 200
 -- High four times, normal twice, low once; a priority without work passes its turn on.
@@ -20,7 +21,7 @@ local PATTERN = {'high', 'normal', 'high', 'low', 'high', 'normal', 'high'}
 
 local now = epoch(ARGV[1])
 local worker, max, kind = ARGV[2], tonumber(ARGV[5]), ARGV[6]
-if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0} end
+if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0, '[]'} end
 local tasks, queues = {}, nil
 local last = 8 + tonumber(ARGV[8])
 for i = 9, last do tasks[ARGV[i]] = true end
@@ -34,6 +35,7 @@ local taken, skipped = {}, 0
 -- Up to `want` jobs of one lane, without its holes.
 local function pop(lane, want)
   local got = {}
+  local queued = ' q ' .. lane .. '\n'
   while #got < want and skipped < SKIP_MAX do
     local entries = redis.call('LPOP', LANE .. lane, want - #got)
     if not entries or #entries == 0 then break end
@@ -41,8 +43,13 @@ local function pop(lane, want)
     for i, entry in ipairs(entries) do fences[i], ids[i] = part(entry) end
     local jobs = get_all(JOBS, ids)
     local holes = 0
-    for i, id in ipairs(ids) do
-      if jobs[i] == fences[i] .. ' q ' .. lane then got[#got + 1] = {id, fences[i]} else holes = holes + 1 end
+    for i, job in ipairs(jobs) do
+      local head = fences[i] .. queued
+      if job and string.sub(job, 1, #head) == head then
+        got[#got + 1] = {id = ids[i], fence = fences[i], entry = entries[i], message = string.sub(job, #head + 1)}
+      else
+        holes = holes + 1
+      end
     end
     if holes > 0 then
       skipped = skipped + holes
@@ -150,32 +157,26 @@ for _, priority in ipairs({'high', 'normal', 'low'}) do
   if left > 0 then left = left - take(priority, left) end
 end
 local more = left > 0 and skipped >= SKIP_MAX and 1 or 0
-if #taken == 0 then return {now, more} end
+if #taken == 0 then return {now, more, '[]'} end
 
 local since = clock(ARGV[3])
-local ids, jobs, held = {}, {}, {}
-local events = {'w', ARGV[4] .. ' ' .. worker}
+local leases, sinces = {}, {}
+local jobs, held, starts, messages = {}, {}, {}, {}
 for i, job in ipairs(taken) do
-  local id, fence = job[1], job[2]
-  ids[i] = id
-  jobs[#jobs + 1] = id
-  jobs[#jobs + 1] = fence .. ' l ' .. worker
-  held[#held + 1] = id
-  held[#held + 1] = fence .. ' ' .. since
-  -- An entry of the stream says itself whose starts it tells.
-  if #events == 128 then
-    emit(events)
-    events = {'w', ARGV[4] .. ' ' .. worker}
+  local id, fence = job.id, job.fence
+  if not leases[fence] then
+    leases[fence] = fence .. ' l ' .. worker
+    sinces[fence] = fence .. ' ' .. since
   end
-  events[#events + 1] = 's'
-  events[#events + 1] = fence .. ' ' .. id
+  jobs[i * 2 - 1] = id
+  jobs[i * 2] = leases[fence]
+  held[i * 2 - 1] = id
+  held[i * 2] = sinces[fence]
+  starts[i] = job.entry
+  messages[i] = job.message
 end
-emit(events)
-local answer = get_all(MESSAGES, ids)
-each_thousand('HDEL', MESSAGES, ids)
+redis.call('XADD', EVENTS, '*', 'w', ARGV[4] .. ' ' .. worker, 's', table.concat(starts, '\n'))
 each_thousand('HSET', JOBS, jobs)
 each_thousand('HSET', HELD .. worker, held)
 redis.call('ZADD', WORKERS, since, worker)
-table.insert(answer, 1, more)
-table.insert(answer, 1, now)
-return answer
+return {now, more, '[' .. table.concat(messages, ',') .. ']'}

@@ -4,48 +4,51 @@
 -- KEYS[1]  prefix
 -- ARGV[1]  an epoch for a new life
 -- ARGV[2]  who sends them: its own signals it need not heed
--- ARGV[3…] per job: id, fence, line, owner, message (JSON)
+-- ARGV[3…] per lane: line, owner, "FENCE ID" of its jobs, their messages (JSON); the latter two a line each
 --
 -- Returns {epoch}. Signals work.
 local now = epoch(ARGV[1])
-local ids = {}
-for i = 3, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
+local lanes, ids = {}, {}
+for i = 3, #ARGV, 4 do
+  local lane = {line = ARGV[i], owner = ARGV[i + 1], name = ARGV[i] .. '|' .. ARGV[i + 1], refs = {}, messages = {}, entries = {}}
+  for ref in string.gmatch(ARGV[i + 2], '[^\n]+') do
+    lane.refs[#lane.refs + 1] = ref
+    local _, id = part(ref)
+    ids[#ids + 1] = id
+  end
+  for message in string.gmatch(ARGV[i + 3], '[^\n]+') do lane.messages[#lane.messages + 1] = message end
+  lanes[#lanes + 1] = lane
+end
 local found = get_all(JOBS, ids)
 local known = {}
 for i, id in ipairs(ids) do known[id] = known[id] or found[i] end
 
-local jobs, messages, lanes, order, left = {}, {}, {}, {}, {}
-for i = 3, #ARGV, 5 do
-  local id, fence, line, owner, message = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
-  local earlier, state, where
-  if known[id] then earlier, state, where = parse(known[id]) end
-  if not earlier or tonumber(earlier) < tonumber(fence) then
-    if state == 'q' then left[#left + 1] = where end
-    if state == 'l' or state == 'c' then redis.call('HDEL', HELD .. where, id) end
-    local lane = line .. '|' .. owner
-    local entry = fence .. ' q ' .. lane
-    known[id] = entry
-    jobs[#jobs + 1] = id
-    jobs[#jobs + 1] = entry
-    messages[#messages + 1] = id
-    messages[#messages + 1] = message
-    if not lanes[lane] then
-      lanes[lane] = {}
-      order[#order + 1] = lane
+local jobs, left = {}, {}
+for _, lane in ipairs(lanes) do
+  local queued = ' q ' .. lane.name .. '\n'
+  for i, ref in ipairs(lane.refs) do
+    local fence, id = part(ref)
+    local earlier, state, where
+    if known[id] then earlier, state, where = parse(known[id]) end
+    if not earlier or tonumber(earlier) < tonumber(fence) then
+      if state == 'q' then left[#left + 1] = where end
+      if state == 'l' or state == 'c' then redis.call('HDEL', HELD .. where, id) end
+      known[id] = fence .. queued .. lane.messages[i]
+      jobs[#jobs + 1] = id
+      jobs[#jobs + 1] = known[id]
+      lane.entries[#lane.entries + 1] = ref
     end
-    local entries = lanes[lane]
-    entries[#entries + 1] = fence .. ' ' .. id
   end
 end
 if #jobs == 0 then return {now} end
 
 each_thousand('HSET', JOBS, jobs)
-each_thousand('HSET', MESSAGES, messages)
-for _, lane in ipairs(order) do
-  local line, owner = split(lane)
-  if redis.call('EXISTS', LANE .. lane) == 0 then redis.call('RPUSH', TURNS .. line, owner) end
-  each_thousand('RPUSH', LANE .. lane, lanes[lane])
-  redis.call('ZADD', lines_of(line), 'NX', redis.call('HINCRBY', META, 'line_turn', 1), line)
+for _, lane in ipairs(lanes) do
+  if #lane.entries > 0 then
+    if redis.call('EXISTS', LANE .. lane.name) == 0 then redis.call('RPUSH', TURNS .. lane.line, lane.owner) end
+    each_thousand('RPUSH', LANE .. lane.name, lane.entries)
+    redis.call('ZADD', lines_of(lane.line), 'NX', redis.call('HINCRBY', META, 'line_turn', 1), lane.line)
+  end
 end
 for _, lane in ipairs(left) do leave_hole(lane) end
 signal('w', ARGV[2])

@@ -9,7 +9,7 @@
 -- ARGV[5]  when, in milliseconds, as events are to say
 -- ARGV[6]  how long a lease is, in milliseconds
 -- ARGV[7]  what it says of itself (JSON); '': nothing
--- ARGV[8…] per job that it holds: id, fence
+-- ARGV[8]  "FENCE ID" of each job that it holds, a line each
 --
 -- Returns {epoch, now, ids to be cancelled, ids whose lease is lost}.
 local this = life(ARGV[1], redis.call('INFO', 'server'))
@@ -19,12 +19,11 @@ local now = clock(ARGV[4])
 redis.call('ZADD', WORKERS, now, worker)
 if ARGV[7] ~= '' then redis.call('HSET', CREW, worker, ARGV[7]) end
 
-local ids = {}
-for i = 8, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
+local fences, ids = refs_of(ARGV[8])
 local found = get_all(JOBS, ids)
 local cancelled, lost, said = {}, {}, {}
 for i, id in ipairs(ids) do
-  local fence = ARGV[6 + i * 2 + 1]
+  local fence = fences[i]
   local at, state, where
   if found[i] then at, state, where = parse(found[i]) end
   local same = at == fence
@@ -34,10 +33,7 @@ for i, id in ipairs(ids) do
   elseif forgotten and (not found[i] or (same and state == 'q')) then
     redis.call('HSET', JOBS, id, fence .. ' l ' .. worker)
     redis.call('HSET', HELD .. worker, id, fence .. ' ' .. now)
-    if state == 'q' then
-      redis.call('HDEL', MESSAGES, id)
-      leave_hole(where)
-    end
+    if state == 'q' then leave_hole(where) end
   else
     lost[#lost + 1] = id
   end

@@ -42,9 +42,24 @@ local function clock(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- "FENCE ID" as its two parts.
+local function part(entry)
+  local space = string.find(entry, ' ', 1, true)
+  return string.sub(entry, 1, space - 1), string.sub(entry, space + 1)
+end
+
+-- Texts of "FENCE ID" a line as two lists.
+local function refs_of(text)
+  local fences, ids = {}, {}
+  for ref in string.gmatch(text, '[^\n]+') do
+    fences[#fences + 1], ids[#ids + 1] = part(ref)
+  end
+  return fences, ids
+end
+
 -- A job's entry in JOBS: fence (text), state (q, l, c, s), lane or worker.
 local function parse(entry)
-  return string.match(entry, '^(%d+) (%a) ?(.*)$')
+  return string.match(entry, '^(%d+) (%a) ?([^\n]*)')
 end
 
 -- A lane's line, and the owner.
@@ -66,11 +81,6 @@ local function retire(lane)
   if redis.call('EXISTS', TURNS .. line) == 0 then redis.call('ZREM', lines_of(line), line) end
 end
 
--- A lane's entry "FENCE ID" as its two parts.
-local function part(entry)
-  return string.match(entry, '^(%d+) (.*)$')
-end
-
 -- Takes the holes out of a lane.
 local function compact(lane)
   local entries = redis.call('LRANGE', LANE .. lane, 0, -1)
@@ -82,7 +92,8 @@ local function compact(lane)
   local jobs = get_all(JOBS, ids)
   local kept = {}
   for i, entry in ipairs(entries) do
-    if jobs[i] and jobs[i] == part(entry) .. ' q ' .. lane then kept[#kept + 1] = entry end
+    local head = part(entry) .. ' q ' .. lane .. '\n'
+    if jobs[i] and string.sub(jobs[i], 1, #head) == head then kept[#kept + 1] = entry end
   end
   redis.call('DEL', LANE .. lane)
   redis.call('HDEL', HOLES, lane)
@@ -95,10 +106,10 @@ local function leave_hole(lane)
   if holes * 2 > redis.call('LLEN', LANE .. lane) then compact(lane) end
 end
 
--- Appends events, at most 64 to an entry; `fields` are name and value in turn.
+-- Appends events; `fields` are name and value in turn.
 local function emit(fields)
-  for i = 1, #fields, 128 do
-    redis.call('XADD', EVENTS, '*', unpack(fields, i, math.min(i + 127, #fields)))
+  for i = 1, #fields, 1000 do
+    redis.call('XADD', EVENTS, '*', unpack(fields, i, math.min(i + 999, #fields)))
   end
 end
 

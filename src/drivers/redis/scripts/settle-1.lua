@@ -5,47 +5,51 @@
 -- ARGV[1]  an epoch for a new life
 -- ARGV[2]  worker
 -- ARGV[3]  the epoch in which the jobs were claimed; '': this one
--- ARGV[4…] per outcome: id, fence, outcome (JSON)
+-- ARGV[4]  "FENCE ID" of each outcome, a line each
+-- ARGV[5]  the outcomes, as a JSON array in the same order
 --
 -- Returns {epoch, taken}: a text with 1 or 0 for each outcome.
 local now = epoch(ARGV[1])
 local worker = ARGV[2]
 local forgotten = ARGV[3] ~= '' and ARGV[3] ~= now
-local ids = {}
-for i = 4, #ARGV, 3 do ids[#ids + 1] = ARGV[i] end
+local fences, ids = refs_of(ARGV[4])
 local found = get_all(JOBS, ids)
-local known = {}
-for i, id in ipairs(ids) do known[id] = known[id] or found[i] end
 
-local taken, jobs, events, ended, left = {}, {}, {}, {}, {}
-for i = 4, #ARGV, 3 do
-  local id, fence = ARGV[i], ARGV[i + 1]
-  local at, state, where
-  if known[id] then at, state, where = parse(known[id]) end
-  local same = at == fence
-  local takes = same and (state == 'l' or state == 'c') and where == worker
-  if not takes and forgotten then
-    takes = not known[id] or (same and state ~= 's')
-    if takes and state == 'q' then left[#left + 1] = {id, where} end
-    if takes and (state == 'l' or state == 'c') then redis.call('HDEL', HELD .. where, id) end
+-- Of jobs that this call has ended: one that comes twice ends once.
+local ended = {}
+-- Whether an outcome is taken without a lease, and what that does away with.
+local function takes_forgotten(id, fence, entry)
+  if not entry then return true end
+  local at, state, where = parse(entry)
+  if at ~= fence or state == 's' then return false end
+  if state == 'q' then ended[#ended + 1] = where else redis.call('HDEL', HELD .. where, id) end
+  return true
+end
+
+local mine, asked = {}, {}
+local taken, jobs, settled, gone, count = {}, {}, {}, {}, 0
+for i, id in ipairs(ids) do
+  local fence = fences[i]
+  if not mine[fence] then
+    mine[fence] = fence .. ' l ' .. worker
+    asked[fence] = fence .. ' c ' .. worker
   end
-  taken[#taken + 1] = takes and '1' or '0'
+  local takes = not gone[id] and (found[i] == mine[fence] or found[i] == asked[fence])
+  if not takes and not gone[id] and forgotten then takes = takes_forgotten(id, fence, found[i]) end
+  taken[i] = takes and '1' or '0'
   if takes then
-    known[id] = fence .. ' s'
-    jobs[#jobs + 1] = id
-    jobs[#jobs + 1] = known[id]
-    ended[#ended + 1] = id
-    events[#events + 1] = 'o'
-    events[#events + 1] = ARGV[i + 2]
+    gone[id] = true
+    count = count + 1
+    settled[count] = id
+    jobs[count * 2 - 1] = id
+    jobs[count * 2] = fence .. ' s'
   end
 end
-if #jobs > 0 then
+taken = table.concat(taken)
+if count > 0 then
   each_thousand('HSET', JOBS, jobs)
-  each_thousand('HDEL', HELD .. worker, ended)
-  for _, each in ipairs(left) do
-    redis.call('HDEL', MESSAGES, each[1])
-    leave_hole(each[2])
-  end
-  emit(events)
+  each_thousand('HDEL', HELD .. worker, settled)
+  for _, lane in ipairs(ended) do leave_hole(lane) end
+  redis.call('XADD', EVENTS, '*', 'm', count == #ids and '' or taken, 'o', ARGV[5])
 end
-return {now, table.concat(taken)}
+return {now, taken}

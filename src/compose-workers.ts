@@ -84,6 +84,26 @@ export async function openRedis({ url, namespace }: RedisSettings, log: Log, own
   throw new StartupError(fatal.code, fatal.message);
 }
 
+/** The start goes on and says the same once more, or ends with what was found. */
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * Looks whether Redis can be used, before anything is made or changed for it. One that does not answer is not refused.
+ *
+ * @param directory the data directory that the namespace is to belong to; null: one that is yet to be made, to which none
+ *   belongs; undefined: nobody asks
+ * @throws StartupError `redis_refused`
+ */
+export async function refuseRedis(settings: RedisSettings, directory: string | null | undefined): Promise<void> {
+  const broker = await openRedis(settings, silent);
+  const { link } = broker;
+  const owner = await link.call((client) => client.get(link.keys.owner)).catch(() => null);
+  await broker.stop();
+  if (directory === undefined || owner === null || owner === directory) return;
+  const advice = `the namespace ${settings.namespace} belongs to another data directory: give this server a --namespace of its own`;
+  throw new StartupError("redis_refused", `cannot use ${link.connector.label}: ${advice}`);
+}
+
 /** The threads and processes that run tasks here. */
 export function supervisorOf(
   settings: WorkerSettings,
@@ -153,6 +173,7 @@ export interface RunningWorkers {
  */
 export async function startWorkers(settings: WorkSettings, log: Log): Promise<RunningWorkers> {
   const files = await loadSources(settings.tasksDirectory, log);
+  await refuseRedis(settings.redis, undefined);
   const broker = await openRedis(settings.redis, log);
   const supervisor = supervisorOf(settings, { broker, sources: files.sources, redis: settings.redis }, log);
   const { servePulse } = await import("./http/pulse.ts");

@@ -1,12 +1,14 @@
 /**
  * The composition root: the only place that knows services and drivers together.
  */
+import { join } from "node:path";
 import type { Server } from "bun";
 import {
   brokerCheck,
   loadSources,
   openRedis,
   type RedisSettings,
+  refuseRedis,
   supervisorOf,
   taskFilesCheck,
   type WorkerSettings,
@@ -20,7 +22,7 @@ import { sqliteAccounts } from "./drivers/sqlite/accounts.ts";
 import { ChangeWatch } from "./drivers/sqlite/change-watch.ts";
 import { Checkpoints } from "./drivers/sqlite/checkpoints.ts";
 import { asStartupError, type Durability, openDatabase } from "./drivers/sqlite/database.ts";
-import { refuseUnfit } from "./drivers/sqlite/inspect.ts";
+import { directoryOf, refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { MetaRows } from "./drivers/sqlite/meta-rows.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
 import { preparedOn } from "./drivers/sqlite/prepared.ts";
@@ -86,6 +88,7 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
   givenSecret(settings.secret);
   if (settings.tasksDirectory !== undefined) listTaskFiles(settings.tasksDirectory);
   await refuseTakenPort(settings);
+  if (settings.redis) await refuseRedis(settings.redis, directoryOf(join(settings.dataDirectory, "artel.db")));
   const directory = holdDataDirectory(settings.dataDirectory, refuseUnfit);
   const undo: (() => unknown)[] = [() => directory.release()];
   try {

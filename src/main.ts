@@ -1,4 +1,5 @@
 /** The program: finds the command, runs it, and is the only place that ends the process. */
+import { keepFreedMemory } from "./cli/allocator.ts";
 import type { Command, Io } from "./cli/commands.ts";
 import { healthCommand } from "./cli/health.ts";
 import { find, helpCommand } from "./cli/help.ts";
@@ -50,6 +51,7 @@ async function run([name = "help", ...args]: readonly string[]): Promise<number>
   if (name === "--help" || name === "-h") return await help.run(args, io);
   if (name === "--version" || name === "-v") return await versionCommand.run(args, io);
   const command = find(commands, name);
+  if (compiled && command.lasting) keepFreedMemory(process.execPath, process.argv.slice(2), process.env);
   return args.includes("--help") || args.includes("-h") ? await help.run([name], io) : await command.run(args, io);
 }
 

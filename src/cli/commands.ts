@@ -8,6 +8,8 @@ export interface Command {
   readonly flags: readonly (keyof typeof import("../config.ts").FLAGS)[];
   /** One call that shows it. */
   readonly example: string;
+  /** Runs until it is told to end. */
+  readonly lasting?: boolean;
   /** Not shown in the list. */
   readonly hidden?: boolean;
   /** @returns the exit code */

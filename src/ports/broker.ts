@@ -144,8 +144,11 @@ export interface BrokerHub {
   cancel(ids: readonly string[]): Promise<void>;
   /** Which of these dispatches the broker does not hold: neither queued, nor leased, nor settled and unrecorded. */
   missing(refs: readonly JobRef[]): Promise<readonly JobRef[]>;
-  /** Reads events behind `from`; null or an offset of another epoch reads from the beginning. */
-  events(from: Offset | null, limit: number): Promise<EventPage>;
+  /**
+   * Reads events behind `from`; null or an offset of another epoch reads from the beginning. Starts may be kept back for a moment,
+   * to be told of together with their outcomes; `toTheEnd` also gives those.
+   */
+  events(from: Offset | null, limit: number, toTheEnd?: boolean): Promise<EventPage>;
   /** All events up to `offset` are stored: they may go, and so may the jobs that they ended. */
   acknowledge(offset: Offset): Promise<void>;
   /** Gives up the leases whose worker has been silent for longer than the lease: one `lost` event each. @returns how many */

@@ -121,9 +121,11 @@ export class Recorder implements Service {
 
   async #record(): Promise<void> {
     const { hub, store, work } = this.#parts;
-    const page = await hub.events(this.#offset, PAGE_EVENTS);
+    const page = await hub.events(this.#offset, PAGE_EVENTS, this.#toTheEnd);
     if (page.events.length === 0) {
-      this.#toTheEnd = false;
+      this.#offset = page.offset;
+      this.#again ||= page.more;
+      this.#toTheEnd &&= page.more;
       return;
     }
     const idle: string[] = [];

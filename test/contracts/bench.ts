@@ -102,12 +102,11 @@ export class Bench implements AsyncDisposable {
   async #pump(): Promise<void> {
     while (this.#again && !this.#held) {
       this.#again = false;
-      const page = await this.broker.events(this.offset, 1_000);
+      const page = await this.broker.events(this.offset, 1_000, true);
       if (page.events.length === 0) continue;
       this.seen.push(...page.events);
       await this.broker.acknowledge(page.offset);
       this.offset = page.offset;
-      // To the end: a driver may keep starts back for a moment while there is other news.
       this.#again = true;
       for (const resolve of this.#waiting.splice(0)) resolve();
     }

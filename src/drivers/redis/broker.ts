@@ -106,8 +106,8 @@ export class RedisBroker implements Broker {
     return refs.filter(({ fence }, i) => Number(known[i]) < fence);
   }
 
-  events(from: Offset | null, limit: number): Promise<EventPage> {
-    return this.#events.events(from, limit);
+  events(from: Offset | null, limit: number, toTheEnd = false): Promise<EventPage> {
+    return this.#events.events(from, limit, toTheEnd);
   }
 
   acknowledge(offset: Offset): Promise<void> {

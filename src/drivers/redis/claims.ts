@@ -75,7 +75,7 @@ export class RedisClaims {
   /** Nobody waits for it, and the next one makes up for one that is lost. */
   report(reports: readonly ProgressReport[]): void {
     this.#link
-      .call((client) => client.publish(this.#link.keys.progress, JSON.stringify(reports)))
+      .call((client) => client.publish(this.#link.progress, JSON.stringify(reports)))
       .catch((error: unknown) => this.#link.complain("could not publish progress", error));
   }
 

@@ -2,11 +2,10 @@ import type { BrokerEvent, EventPage, JobRef, Offset, Unsubscribe } from "../../
 import { Signal } from "../signal.ts";
 import { Blocking } from "./blocking.ts";
 import { linesOf, MAX_ENTRIES } from "./claims.ts";
-import { compareIds, type Entry, endsDispatch, eventsOf, isStartsOnly } from "./events.ts";
+import { compareIds, type Entry, endsDispatch, eventsOf } from "./events.ts";
 import type { Link } from "./link.ts";
+import { Starts } from "./starts.ts";
 
-/** A start alone is told of after this long, in milliseconds: with its outcome, if that comes sooner, it becomes one write. */
-const STARTED_MS = 10;
 /** Entries that are read at once: under load each holds dozens of events. */
 const PAGE_ENTRIES = 64;
 const BEGINNING = "0-0";
@@ -37,11 +36,13 @@ export class EventStream {
   readonly #ended = new Map<string, readonly JobRef[]>();
   /** The life in which everything before #readTo is known here or gone. */
   #knownIn: string | undefined;
+  readonly #starts = new Starts(() => this.#onEvents.emit());
   #stopped = false;
 
   constructor(link: Link) {
     this.#link = link;
     link.onReady(() => {
+      this.#starts.clear();
       this.#readTo = undefined;
       this.#ahead = undefined;
       this.#wake();
@@ -58,11 +59,11 @@ export class EventStream {
   }
 
   /** Nothing where Redis is away: there will be a call when it is back. */
-  async events(from: Offset | null, limit: number): Promise<EventPage> {
+  async events(from: Offset | null, limit: number, toTheEnd: boolean): Promise<EventPage> {
     const { epoch } = this.#link;
     const start = from?.epoch === epoch ? from : { epoch, id: BEGINNING };
     try {
-      const page = await this.#pageFrom(start, limit);
+      const page = await this.#pageFrom(start, limit, toTheEnd);
       this.#readTo = page.offset;
       this.#more = page.more;
       this.#wake();
@@ -84,7 +85,7 @@ export class EventStream {
       });
       const refs = done.flatMap((id) => this.#ended.get(id) ?? []);
       const first = events === undefined ? nextId(entry) : entry;
-      await this.#link.run("acknowledge", [first, MAX_ENTRIES, linesOf(refs)]);
+      await this.#link.run("acknowledge", [offset.epoch, first, MAX_ENTRIES, linesOf(refs)]);
       for (const id of done) this.#ended.delete(id);
     } catch (error) {
       // The next acknowledgement does it.
@@ -94,14 +95,15 @@ export class EventStream {
 
   stop(): void {
     this.#stopped = true;
+    this.#starts.clear();
     this.#blocking?.stop();
     this.#wake();
   }
 
-  async #pageFrom(start: Offset, limit: number): Promise<EventPage> {
+  async #pageFrom(start: Offset, limit: number, toTheEnd: boolean): Promise<EventPage> {
     const events: BrokerEvent[] = [];
     let offset = start;
-    while (events.length < limit) {
+    for (;;) {
       const place = placeOf(offset);
       const ahead = this.#takeAhead(place);
       const entries = await (ahead?.entries ?? this.#range(place));
@@ -111,11 +113,12 @@ export class EventStream {
       }
       const full = entries.length >= PAGE_ENTRIES;
       if (full) this.#readAhead(placeOf(offset).entry);
+      const atEnd = !ahead && !full;
+      events.push(...this.#starts.take(limit - events.length, toTheEnd && atEnd));
+      if (atEnd) return { events, offset, more: toTheEnd && this.#starts.size > 0 };
       // What was brought ahead tells nothing of what came since.
-      if (ahead && entries.length > 0) return { events, offset, more: true };
-      if (!ahead && !full) return { events, offset, more: false };
+      if (events.length > 0) return { events, offset, more: true };
     }
-    return { events, offset, more: true };
   }
 
   #takeAhead({ entry, events }: Place): Ahead | undefined {
@@ -138,15 +141,23 @@ export class EventStream {
     return this.#link.call((client) => client.xrange(this.#link.keys.events, start, "+", "COUNT", PAGE_ENTRIES));
   }
 
-  /** Appends an entry's events, as many as there is room for. @returns the offset behind them */
+  /** Appends an entry's events, as many as there is room for, but for the starts. @returns the offset behind them */
   #take(entry: Entry, from: Place, events: BrokerEvent[], limit: number): string {
     const [id] = entry;
     const all = eventsOf(entry);
     this.#ended.set(id, all.filter(endsDispatch));
-    const skipped = id === from.entry ? (from.events ?? 0) : 0;
-    const part = all.slice(skipped, skipped + limit - events.length);
-    for (const event of part) events.push(event);
-    return skipped + part.length === all.length ? id : `${id}:${skipped + part.length}`;
+    for (let i = id === from.entry ? (from.events ?? 0) : 0; i < all.length; i += 1) {
+      const event = all[i] as BrokerEvent;
+      if (event.kind === "started") {
+        this.#starts.keep(event);
+        continue;
+      }
+      const started = events.length < limit ? this.#starts.before(event) : undefined;
+      if (started) events.push(started);
+      if (events.length >= limit) return `${id}:${i}`;
+      events.push(event);
+    }
+    return id;
   }
 
   /** What an earlier process read and recorded, and did not acknowledge any more. */
@@ -176,26 +187,13 @@ export class EventStream {
         continue;
       }
       const after = placeOf(from).entry;
-      const entries = await this.#news(blocking, after);
+      const entries = await blocking.wait(this.#link.keys.events, after);
       // A page that was read meanwhile may have been all of it.
       if (entries.length === 0 || this.#readTo !== from) continue;
       this.#ahead = { after, entries: Promise.resolve(entries) };
       this.#onEvents.emit();
       if (this.#readTo === from) await read;
     }
-  }
-
-  /** The next entries; where those are starts alone, their outcomes are waited for, a moment. */
-  async #news(blocking: Blocking, after: string): Promise<readonly Entry[]> {
-    const entries = [...(await blocking.wait(this.#link.keys.events, after))];
-    const until = performance.now() + STARTED_MS;
-    while (entries.length > 0 && entries.every(isStartsOnly) && performance.now() < until) {
-      const last: string = entries.at(-1)?.[0] ?? after;
-      const more = await blocking.wait(this.#link.keys.events, last, Math.max(1, Math.ceil(until - performance.now())));
-      if (more.length === 0) break;
-      entries.push(...more);
-    }
-    return entries;
   }
 }
 

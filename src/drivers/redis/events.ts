@@ -47,9 +47,6 @@ export function eventsOf([, fields]: Entry): BrokerEvent[] {
   return events;
 }
 
-/** Whether an entry holds nothing but starts, whose outcomes may follow in a moment. */
-export const isStartsOnly = ([, fields]: Entry): boolean => fields[0] === "w";
-
 /** Ends a dispatch: once that is stored, the broker may forget it. */
 export const endsDispatch = ({ kind }: BrokerEvent): boolean => kind !== "started" && kind !== "log";
 

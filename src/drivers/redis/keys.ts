@@ -49,8 +49,6 @@ export class Keys {
   readonly signals: string;
   readonly workers: string;
   readonly crew: string;
-  /** Pub/sub channel for progress. */
-  readonly progress: string;
 
   constructor(namespace: string) {
     const tag = `{${namespace}}:`;
@@ -62,11 +60,15 @@ export class Keys {
     this.signals = this.prefix + PARTS.SIGNALS;
     this.workers = this.prefix + PARTS.WORKERS;
     this.crew = this.prefix + PARTS.CREW;
-    this.progress = `${this.prefix}progress`;
   }
 
   held(worker: string): string {
     return this.prefix + PARTS.HELD + worker;
+  }
+
+  /** Pub/sub channel for progress. Channels, other than keys, are the same in all databases of a server. */
+  progress(database: number): string {
+    return `${this.prefix}progress${database === 0 ? "" : `:${database}`}`;
   }
 }
 

@@ -2,13 +2,16 @@ import { StartupError, Unavailable } from "../../domain/errors.ts";
 import type { Unsubscribe } from "../../ports/broker.ts";
 import type { Clock, Log, Random } from "../../ports/runtime.ts";
 import { Signal } from "../signal.ts";
+import { explain, isLasting } from "./explain.ts";
 import type { Keys } from "./keys.ts";
 import { type Client, defineScripts, runScript, type ScriptName } from "./scripts.ts";
-import { refusal, serverInfo } from "./server-info.ts";
+import { refusal, type ServerInfo, serverInfo } from "./server-info.ts";
 import type { Connector } from "./url.ts";
 
 /** After a greeting that failed on a standing connection (a replica, one that loads its data), in milliseconds. */
 const GREET_AGAIN_MS = 300;
+/** After one that was refused, in milliseconds. */
+const REFUSED_MS = 3_000;
 
 /** Before every entry of a stream. */
 const NO_ENTRY = "0-0";
@@ -50,6 +53,8 @@ export class Link {
   #stopped = false;
   /** Complaints that were made since it last became ready: each once. */
   readonly #complaints = new Set<string>();
+  /** The policy that was warned of. */
+  #evicts: string | undefined;
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -63,6 +68,11 @@ export class Link {
     this.#client.on("error", (error: Error) => this.#failed(error));
     this.#client.on("close", () => this.#lost());
     this.#client.on("end", () => this.#lost());
+  }
+
+  /** The channel for progress. */
+  get progress(): string {
+    return this.keys.progress(this.connector.database);
   }
 
   get epoch(): string {
@@ -137,6 +147,7 @@ export class Link {
     try {
       return await command(this.#client);
     } catch (error) {
+      this.#doubt(error as Error);
       throw this.#unavailable(error);
     }
   }
@@ -160,27 +171,46 @@ export class Link {
 
   async #greet(): Promise<void> {
     clearTimeout(this.#again);
+    if (this.#stopped || this.#client.status !== "ready") return;
     const { owner = "", random } = this.#parts;
+    const { database } = this.connector;
     try {
+      // Where the server has no such database the client goes on in number 0.
+      if (database > 0) await this.#client.select(database);
       const answer = await runScript(this.#client, "open", [this.keys.prefix, this.keys.owner, random.uuid(), owner]);
       const [epoch, belongsTo, text, signal] = answer.map(String) as [string, string, string, string];
       const info = serverInfo(text);
       const refused = refusal(info) ?? this.#foreign(owner, belongsTo);
       if (refused !== undefined) return this.#refuse(refused);
-      if (info.evicts !== undefined) {
-        this.log.warn("Redis throws data away when its memory is full: set maxmemory-policy to noeviction", {
-          policy: info.evicts,
-        });
-      }
+      this.#warnOf(info);
       this.#signalsFrom = signal;
       this.#becomeReady(epoch);
     } catch (error) {
       this.#failed(error as Error);
       // The connection stands: a replica may become the master, and what loads its data is done some time.
-      if (!this.#stopped && this.#client.status === "ready") {
-        this.#again = setTimeout(() => void this.#greet(), GREET_AGAIN_MS);
-      }
+      this.#greetAgain(GREET_AGAIN_MS);
     }
+  }
+
+  #greetAgain(afterMs: number): void {
+    clearTimeout(this.#again);
+    if (!this.#stopped && this.#client.status === "ready") this.#again = setTimeout(() => void this.#greet(), afterMs);
+  }
+
+  /** Some only a command tells: a cluster goes on without the node of this namespace, a master becomes a replica. */
+  #doubt(error: Error): void {
+    const answered = error.name === "ReplyError" && !error.message.startsWith("READONLY");
+    if (answered || !this.#ready || this.#client.status !== "ready") return;
+    this.#lastError ??= explain(error);
+    this.#lost();
+    this.#greetAgain(GREET_AGAIN_MS);
+  }
+
+  #warnOf({ evicts }: ServerInfo): void {
+    if (evicts !== undefined && evicts !== this.#evicts) {
+      this.log.warn("Redis throws data away when its memory is full: set maxmemory-policy to noeviction", { policy: evicts });
+    }
+    this.#evicts = evicts;
   }
 
   #foreign(owner: string, belongsTo: string): string | undefined {
@@ -190,12 +220,13 @@ export class Link {
 
   #becomeReady(epoch: string): void {
     if (this.#stopped) return;
+    const back = this.#everReady && !this.#ready;
     this.#ready = true;
     this.#fatal = undefined;
     this.#lastError = undefined;
     this.#complaints.clear();
     this.#readySince = this.clock.now();
-    if (this.#everReady) this.log.info("Redis is back", { redis: this.connector.label });
+    if (back) this.log.info("Redis is back", { redis: this.connector.label });
     this.#everReady = true;
     this.#epoch = epoch;
     this.#firstVerdict.resolve();
@@ -207,21 +238,22 @@ export class Link {
     if (epoch === this.#epoch || !this.#ready) return;
     this.log.warn("Redis has lost its data: it is fed again", { redis: this.connector.label });
     this.#epoch = epoch;
-    this.#signalsFrom = NO_ENTRY;
-    this.#onReady.emit();
+    // It has forgotten too whose namespace it is. Once that is settled, those who feed it are called.
+    void this.#greet();
   }
 
   #refuse(reason: string): void {
     this.#fatal = new StartupError("redis_refused", `cannot use ${this.connector.label}: ${reason}`);
+    this.#ready = false;
     this.#tellTrouble(reason);
     this.#firstVerdict.resolve();
-    if (!this.#stopped) this.#again = setTimeout(() => void this.#greet(), GREET_AGAIN_MS * 10);
+    this.#greetAgain(REFUSED_MS);
   }
 
   #failed(error: Error): void {
     const reason = explain(error);
     this.#lastError = reason;
-    if (/\b(WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message)) {
+    if (isLasting(error)) {
       this.#fatal = new StartupError("redis_refused", `cannot use ${this.connector.label}: ${reason}`);
     }
     if (!this.#ready) this.#tellTrouble(reason);
@@ -247,16 +279,4 @@ export class Link {
     const reason = cause === undefined ? this.#trouble : explain(cause as Error);
     return new Unavailable("redis_unavailable", `Redis cannot be used: ${reason}`, { cause });
   }
-}
-
-/** What an error of ioredis or of the server means, for whoever runs the service. */
-function explain(error: Error): string {
-  const { message } = error;
-  const inner = (error as { lastNodeError?: Error }).lastNodeError ?? (error as AggregateError).errors?.[0];
-  if (inner instanceof Error) return explain(inner);
-  if (message.includes("WRONGPASS")) return "wrong user name or password";
-  if (message.includes("NOAUTH")) return "it asks for a password: put it into the URL, as in redis://:PASSWORD@HOST:PORT";
-  if (message.includes("NOPERM")) return `its user may not do what Artel needs: ${message}`;
-  if (message.startsWith("READONLY") || message.includes("read only replica")) return "it is a read-only replica";
-  return message || (error as { code?: string }).code || error.name;
 }

@@ -3,15 +3,15 @@ import { Signal } from "../signal.ts";
 import type { Link } from "./link.ts";
 import type { Client } from "./scripts.ts";
 
-/** How often a subscription shows that its connection is alive, in milliseconds. */
-const PING_MS = 3_000;
+/** How often it subscribes anew, in milliseconds: that shows that the connection is alive, and costs nothing. */
+const EVERY_MS = 3_000;
 
 /** Progress from all workers, over pub/sub on a connection of its own. What comes while it is away is lost, as progress may be. */
 export class ProgressChannel {
   readonly #link: Link;
   readonly #onProgress = new Signal<[readonly ProgressReport[]]>();
   #client: Client | undefined;
-  #pings: ReturnType<typeof setInterval> | undefined;
+  #subscribing: ReturnType<typeof setInterval> | undefined;
 
   constructor(link: Link) {
     this.#link = link;
@@ -23,7 +23,7 @@ export class ProgressChannel {
   }
 
   stop(): void {
-    clearInterval(this.#pings);
+    clearInterval(this.#subscribing);
     this.#client?.disconnect();
   }
 
@@ -33,12 +33,10 @@ export class ProgressChannel {
     client.on("error", () => {});
     client.on("message", (_: string, text: string) => this.#onProgress.emit(JSON.parse(text) as ProgressReport[]));
     const subscribe = (): void => {
-      client.subscribe(this.#link.keys.progress).catch(() => {});
+      client.subscribe(this.#link.progress).catch(() => {});
     };
-    // After a lost connection the client subscribes by itself.
-    if (client.status === "ready") subscribe();
-    else client.once("ready", subscribe);
-    this.#pings = setInterval(() => void client.ping().catch(() => {}), PING_MS);
+    client.on("ready", subscribe);
+    this.#subscribing = setInterval(subscribe, EVERY_MS);
     return client;
   }
 }

@@ -11,6 +11,8 @@ export class RedisUrlError extends Error {
 export interface Connector {
   /** The address without its password. */
   readonly label: string;
+  /** The number of the database; 0 in a cluster, which has no other. */
+  readonly database: number;
   /** A new connection, which connects by itself, and again whenever it is lost. */
   connect(name: string, options?: ConnectionOptions): Client;
 }
@@ -31,7 +33,9 @@ const SENTINEL_PORT = 26_379;
 
 const FORMS =
   "redis://HOST:PORT/DB, rediss:// with TLS, unix:///PATH, redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT";
-const SCHEME = /^(redis|rediss)(?:\+(sentinel|cluster|unix))?:\/\/|^unix:\/\//;
+const SCHEME = /^(redis|rediss)(?:\+(sentinel|cluster))?:\/\/|^unix:\/\//;
+/** A URL without any. */
+const NOBODY = { username: undefined, password: undefined };
 
 interface Parts {
   readonly kind: "server" | "sentinel" | "cluster" | "unix";
@@ -54,6 +58,7 @@ export function connector(url: string): Connector {
   const options = optionsOf(parts);
   return {
     label: labelOf(parts),
+    database: options.db ?? 0,
     connect: (name, { silenceMs = SILENCE_MS } = {}) =>
       parts.kind === "cluster"
         ? clusterOf(parts, { ...options, connectionName: name, socketTimeout: silenceMs })
@@ -63,62 +68,87 @@ export function connector(url: string): Connector {
 
 function read(url: string): Parts {
   const [scheme, security, mode] = SCHEME.exec(url) ?? [];
-  if (scheme === undefined) throw new RedisUrlError(`"${withoutPassword(url)}" is no Redis URL: ${FORMS}`);
+  if (scheme === undefined) throw new RedisUrlError(`${shown(url)} is no Redis URL: ${FORMS}`);
   const kind = scheme === "unix://" ? "unix" : ((mode ?? "server") as Parts["kind"]);
   const [place = "", query = ""] = url.slice(scheme.length).split("?");
-  const slash = place.includes("/") ? place.indexOf("/") : place.length;
-  const authority = place.slice(0, slash);
-  const at = authority.lastIndexOf("@");
-  const [username, ...rest] = at < 0 ? [] : authority.slice(0, at).split(":");
-  const hosts = authority.slice(at + 1);
-  const defaultPort = kind === "sentinel" ? SENTINEL_PORT : DEFAULT_PORT;
+  // A password may hold slashes, and a socket's path the sign that ends a password.
+  const at = place.lastIndexOf("@", kind === "unix" ? place.indexOf("/") : place.length);
+  const address = place.slice(at + 1);
+  const slash = address.includes("/") ? address.indexOf("/") : address.length;
+  const [hosts, path] = [address.slice(0, slash), address.slice(slash)];
   return {
     kind,
     tls: security === "rediss",
-    username: username ? decodeURIComponent(username) : undefined,
-    password: rest.length > 0 ? decodeURIComponent(rest.join(":")) : undefined,
-    hosts: kind === "unix" ? [] : hosts.split(",").map((host) => hostOf(host, defaultPort, url)),
-    path: kind === "unix" ? place.slice(slash) : place.slice(slash + 1),
+    ...(at < 0 ? NOBODY : userOf(place.slice(0, at))),
+    hosts: kind === "unix" ? noHosts(hosts, path) : hostsOf(hosts, kind),
+    path: kind === "unix" ? path : path.slice(1),
     query: new URLSearchParams(query),
   };
 }
 
-function hostOf(text: string, defaultPort: number, url: string): { host: string; port: number } {
+function userOf(text: string): Pick<Parts, "username" | "password"> {
+  const [username = "", ...rest] = text.split(":");
+  if (rest.length === 0) throw new RedisUrlError("a user has a password too: redis://USER:PASSWORD@HOST:PORT");
+  try {
+    return { username: decodeURIComponent(username) || undefined, password: decodeURIComponent(rest.join(":")) };
+  } catch {
+    throw new RedisUrlError("in the user's name and password of a Redis URL a percent sign is written %25");
+  }
+}
+
+function hostsOf(text: string, kind: Parts["kind"]): Parts["hosts"] {
+  const hosts = text.split(",").map((host) => hostOf(host, kind === "sentinel" ? SENTINEL_PORT : DEFAULT_PORT));
+  if (kind === "server" && hosts.length > 1) throw new RedisUrlError(`several hosts are a cluster or Sentinels: ${FORMS}`);
+  return hosts;
+}
+
+function hostOf(text: string, defaultPort: number): { host: string; port: number } {
   const [, v6, name, port] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
   const host = v6 ?? name;
   const number = port === undefined ? defaultPort : Number(port);
-  if (host === undefined || number > 65_535)
-    throw new RedisUrlError(`"${withoutPassword(url)}" names no host and port: ${FORMS}`);
+  if (host === undefined || number < 1 || number > 65_535)
+    throw new RedisUrlError(`a Redis URL names a host and a port: ${FORMS}`);
   return { host, port: number };
+}
+
+function noHosts(host: string, path: string): Parts["hosts"] {
+  if (host !== "" || path.length < 2) throw new RedisUrlError("a socket is named by its whole path: unix:///PATH");
+  return [];
 }
 
 function optionsOf(parts: Parts): RedisOptions {
   const { kind, path, query } = parts;
-  const [name, database] = kind === "sentinel" ? path.split("/") : [undefined, kind === "unix" ? (query.get("db") ?? "") : path];
   const options: RedisOptions = {
     ...(parts.username === undefined ? {} : { username: parts.username }),
     ...(parts.password === undefined ? {} : { password: parts.password }),
     ...(parts.tls ? { tls: tlsOf(query) } : {}),
-    db: databaseOf(database ?? ""),
+    db: databaseOf(parts),
     connectTimeout: CONNECT_MS,
     // Whoever sends a command knows what to do when it cannot be sent: nothing is kept for later here, nothing sent twice.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // Where that fails nobody hears of it but the process, which ends.
+    autoResubscribe: false,
     retryStrategy,
-    // A master that has become a replica: its connections lead to the wrong server.
-    reconnectOnError: (error) => error.message.startsWith("READONLY"),
   };
-  if (kind === "server") return { ...options, ...parts.hosts[0] };
-  if (kind === "unix") return { ...options, path };
-  if (kind === "cluster") return options;
+  // Greeting it tells what is wrong with a server alone, and whether it is still loading.
+  const alone = { ...options, enableReadyCheck: false };
+  if (kind === "server") return { ...alone, ...parts.hosts[0] };
+  if (kind === "unix") return { ...alone, path };
+  // A master that has become a replica: its connections lead to the wrong server.
+  const several = { ...options, reconnectOnError: (error: Error) => error.message.startsWith("READONLY") };
+  if (kind === "cluster") return several;
+  const [name] = path.split("/");
   if (!name) throw new RedisUrlError("a Sentinel URL ends in the master's name: redis+sentinel://HOST:PORT,HOST:PORT/NAME");
   const sentinelPassword = query.get("sentinel_password");
   return {
-    ...options,
+    ...several,
     name,
     sentinels: [...parts.hosts],
     sentinelRetryStrategy: retryStrategy,
+    // One that takes connections and says nothing must not keep its clients from the others.
+    sentinelCommandTimeout: CONNECT_MS,
     ...(sentinelPassword === null ? {} : { sentinelPassword }),
     ...(parts.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(query) } : {}),
   };
@@ -148,8 +178,10 @@ function tlsOf(query: URLSearchParams): { ca?: string } {
   }
 }
 
-function databaseOf(text: string): number {
+function databaseOf({ kind, path, query }: Parts): number {
+  const text = { server: path, sentinel: path.split("/").slice(1).join("/"), cluster: path, unix: query.get("db") ?? "" }[kind];
   if (!/^\d{0,5}$/.test(text)) throw new RedisUrlError(`"${text}" is no number of a Redis database`);
+  if (kind === "cluster" && Number(text) > 0) throw new RedisUrlError("a Redis cluster has no database but number 0");
   return Number(text);
 }
 
@@ -160,4 +192,5 @@ function labelOf({ kind, tls, hosts, path }: Parts): string {
   return `redis${tls ? "s" : ""}${mode}://${shown}${path === "" ? "" : `/${path}`}`;
 }
 
-const withoutPassword = (url: string): string => url.replace(/\/\/[^/@]*@/, "//…@");
+/** What is not understood may hold a password anywhere behind its beginning. */
+const shown = (url: string): string => `"${/[@?]/.test(url) ? `${/^[a-z+]+:\/\//.exec(url)?.[0] ?? ""}…` : url}"`;

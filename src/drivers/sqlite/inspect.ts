@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { asStartupError } from "./database.ts";
+import { MetaRows } from "./meta-rows.ts";
 import { migrationStatus } from "./migrate.ts";
 
 /**
@@ -21,5 +22,21 @@ export function refuseUnfit(path: string): void {
     throw asStartupError(path, cause);
   } finally {
     db?.close();
+  }
+}
+
+/**
+ * Which data directory a database file is of.
+ *
+ * @returns null: of none yet; undefined: that cannot be read, and whoever opens it for use says why
+ */
+export function directoryOf(path: string): string | null | undefined {
+  if (!existsSync(path)) return null;
+  try {
+    using db = new Database(path, { readwrite: true, create: false, strict: true });
+    db.run("PRAGMA busy_timeout = 5000");
+    return new MetaRows((text) => db.query(text)).get("directory") ?? null;
+  } catch {
+    return undefined;
   }
 }

@@ -5,6 +5,7 @@
 -- ARGV[2…] ids
 --
 -- Returns {epoch}. Signals ids of running jobs.
+despite_full_memory()
 local now = epoch(ARGV[1])
 local ids = {}
 for i = 2, #ARGV do ids[i - 1] = ARGV[i] end

@@ -19,6 +19,7 @@ local LINES_MAX = 200
 -- High four times, normal twice, low once; a priority without work passes its turn on.
 local PATTERN = {'high', 'normal', 'high', 'low', 'high', 'normal', 'high'}
 
+despite_full_memory()
 local now = epoch(ARGV[1])
 local worker, max, kind = ARGV[2], tonumber(ARGV[5]), ARGV[6]
 if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0, '[]'} end

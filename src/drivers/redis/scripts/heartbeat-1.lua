@@ -12,6 +12,7 @@
 -- ARGV[8]  "FENCE ID" of each job that it holds, a line each
 --
 -- Returns {epoch, now, ids to be cancelled, ids whose lease is lost}.
+despite_full_memory()
 local this = life(ARGV[1], redis.call('INFO', 'server'))
 local worker = ARGV[2]
 local forgotten = ARGV[3] ~= '' and ARGV[3] ~= this

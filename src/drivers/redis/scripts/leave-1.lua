@@ -6,6 +6,7 @@
 -- ARGV[3]  when, in milliseconds, as events are to say
 --
 -- Returns {epoch}.
+despite_full_memory()
 local now = epoch(ARGV[1])
 local worker = ARGV[2]
 local held = redis.call('HGETALL', HELD .. worker)

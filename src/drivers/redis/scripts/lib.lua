@@ -17,22 +17,29 @@ local function get_all(key, fields)
   return values
 end
 
+-- Begins a life of the data, on this run of a server.
+local function begin(candidate, info)
+  redis.call('HSET', META, 'run_id', string.match(info, 'run_id:(%w+)') or '', 'epoch', candidate)
+  return candidate
+end
+
 -- The epoch of this life of the data; where there is none, a life begins with `candidate`.
 local function epoch(candidate)
-  local known = redis.call('HGET', META, 'epoch')
-  if known then return known end
-  redis.call('HSET', META, 'epoch', candidate)
-  return candidate
+  return redis.call('HGET', META, 'epoch') or begin(candidate, redis.call('INFO', 'server'))
 end
 
 -- As epoch(); a new life begins as well where the data comes from another run of a server, whose last writes may be missing
 -- (restart, failover).
 local function life(candidate, info)
   local run_id = string.match(info, 'run_id:(%w+)') or ''
-  if redis.call('HGET', META, 'run_id') ~= run_id then
-    redis.call('HSET', META, 'run_id', run_id, 'epoch', candidate)
-  end
+  if redis.call('HGET', META, 'run_id') ~= run_id then return begin(candidate, info) end
   return epoch(candidate)
+end
+
+-- A server whose memory is full refuses a script at its first write, if that may need more. What makes room in the end must not
+-- be refused: it begins with a write that needs none.
+local function despite_full_memory()
+  redis.call('DEL', KEYS[1])
 end
 
 -- Milliseconds since 1970 UTC: as given, or by the server's own clock, which all share.

@@ -9,6 +9,7 @@
 -- ARGV[5]  the outcomes, as a JSON array in the same order
 --
 -- Returns {epoch, taken}: a text with 1 or 0 for each outcome.
+despite_full_memory()
 local now = epoch(ARGV[1])
 local worker = ARGV[2]
 local forgotten = ARGV[3] ~= '' and ARGV[3] ~= now

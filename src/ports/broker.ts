@@ -104,6 +104,20 @@ export interface HeartbeatAnswer {
   readonly lost: readonly JobRef[];
 }
 
+/** How many jobs have come: any worker's, and suspects'. */
+export interface NewWork {
+  readonly shared: number;
+  readonly alone: number;
+}
+
+/** Nobody knows how much. */
+export const UNKNOWN_WORK: NewWork = { shared: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY };
+
+export function newWork(jobs: readonly Pick<Job, "alone">[]): NewWork {
+  const alone = jobs.reduce((count, job) => count + (job.alone ? 1 : 0), 0);
+  return { shared: jobs.length - alone, alone };
+}
+
 /** What a worker process says of itself. */
 export interface WorkerInfo {
   readonly host: string;
@@ -177,7 +191,7 @@ export interface BrokerWorker {
   log(lines: readonly (JobRef & { readonly log: readonly LogLine[] })[]): Promise<void>;
   report(reports: readonly ProgressReport[]): void;
   /** Calls when there may be something to claim. */
-  onWork(listener: () => void): Unsubscribe;
+  onWork(listener: (work: NewWork) => void): Unsubscribe;
   /** Calls with ids of running jobs that should stop at once. */
   onCancel(listener: (ids: readonly string[]) => void): Unsubscribe;
 }

@@ -12,8 +12,8 @@ const EARLY_MS = 250;
 
 /** How the threads of a crew come by their jobs. */
 export interface Feed {
-  /** There may be work, or room for it. */
-  feed(): void;
+  /** There may be work, or room for it: so many jobs, if that is known. */
+  feed(jobs?: number): void;
   /** No more claims. Resolves when those under way have been answered, and what they brought is given back. */
   quiet(): Promise<void>;
   /** Called again and again: jobs that wait behind a busy one are not to wait longer than they must. */

@@ -16,8 +16,11 @@ export class OwnClaims implements Feed {
     this.#workers = workers;
   }
 
-  feed(): void {
-    for (const worker of this.#workers()) worker.work();
+  /** For a single job one thread with nothing to do is enough. */
+  feed(jobs = Number.POSITIVE_INFINITY): void {
+    const workers = this.#workers();
+    const idle = jobs === 1 ? workers.find((worker) => worker.idle) : undefined;
+    for (const worker of idle ? [idle] : workers) worker.work();
   }
 
   async quiet(): Promise<void> {

@@ -92,6 +92,11 @@ export class SlotWorker {
     return this.#heldCount;
   }
 
+  /** It can take jobs, and has none. */
+  get idle(): boolean {
+    return this.#ready && !this.#ended && !this.retiring && this.#heldCount === 0;
+  }
+
   /** How many more jobs it can take now. */
   get freeSlots(): number {
     if (!this.#ready || this.#ended || this.retiring) return 0;

@@ -5,6 +5,8 @@ import {
   type BrokerWorker,
   HEARTBEAT_MS,
   type JobRef,
+  type NewWork,
+  UNKNOWN_WORK,
   type Unsubscribe,
   type WorkerInfo,
 } from "../ports/broker.ts";
@@ -113,7 +115,7 @@ export class Supervisor implements Service {
     const { broker } = this.#parts;
     if (this.#parts.threads > 0) {
       this.#subscriptions.push(
-        broker.onWork(() => this.#look()),
+        broker.onWork((work) => this.#look(work)),
         broker.onCancel((ids) => this.#cancel(new Set(ids))),
       );
       this.#crew.start();
@@ -125,7 +127,7 @@ export class Supervisor implements Service {
     // What is held is asserted again at once: a broker that has lost its data is about to be fed.
     this.#subscriptions.push(broker.onReady(() => this.#beat()));
     this.#beat();
-    this.#look();
+    this.#look(UNKNOWN_WORK);
   }
 
   /** Drains: no new claims, running tasks finish until the deadline, the rest is given back at no cost. */
@@ -139,9 +141,9 @@ export class Supervisor implements Service {
     return this.#workers().reduce((sum, worker) => sum + worker.heldCount, 0);
   }
 
-  #look(): void {
-    this.#feed.feed();
-    if (this.#parts.threads > 0) this.#isolation.look();
+  #look({ shared, alone }: NewWork): void {
+    if (shared > 0) this.#feed.feed(shared);
+    if (alone > 0 && this.#parts.threads > 0) this.#isolation.look();
   }
 
   async #drain(deadlineMs: number): Promise<void> {

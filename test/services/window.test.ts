@@ -261,7 +261,7 @@ describe("feeding", () => {
     const got = [...(await core.claim(2))];
     for (const job of got) await core.settle(done(job));
     const fed = Promise.withResolvers<void>();
-    core.hub.onWork(fed.resolve);
+    core.hub.onWork(() => fed.resolve());
     if (core.window.waiting > 0) await fed.promise;
     got.push(...(await core.claim(9)));
     expect(got.map(({ id }) => id)).toEqual(sent.map(({ id }) => id));
@@ -272,6 +272,6 @@ describe("feeding", () => {
 /** Resolves when there may be something to claim. */
 const work = (core: Core): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const unsubscribe = core.hub.onWork(resolve);
+  const unsubscribe = core.hub.onWork(() => resolve());
   return promise.finally(unsubscribe);
 };

@@ -7,6 +7,7 @@ import type {
   Job,
   JobRef,
   LogLine,
+  NewWork,
   Offset,
   Outcome,
   ProgressReport,
@@ -15,7 +16,7 @@ import type {
   WorkerInfo,
   WorkerView,
 } from "../../ports/broker.ts";
-import { LEASE_MS } from "../../ports/broker.ts";
+import { LEASE_MS, newWork, UNKNOWN_WORK } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 import { Signal } from "../signal.ts";
 import { Lanes, type Queued } from "./lanes.ts";
@@ -58,7 +59,7 @@ export class EmbeddedBroker implements Broker {
   readonly #fresh = new Map<string, BrokerEvent>();
   #freshTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #onEvents = new Signal<[]>();
-  readonly #onWork = new Signal<[]>();
+  readonly #onWork = new Signal<[NewWork]>();
   readonly #onCancel = new Signal<[readonly string[]]>();
   readonly #onProgress = new Signal<[readonly ProgressReport[]]>();
 
@@ -69,7 +70,7 @@ export class EmbeddedBroker implements Broker {
 
   async enqueue(jobs: readonly Job[]): Promise<void> {
     for (const job of jobs) this.#add(job);
-    if (jobs.length > 0) this.#onWork.emit();
+    if (jobs.length > 0) this.#onWork.emit(newWork(jobs));
   }
 
   async cancel(ids: readonly string[]): Promise<void> {
@@ -107,7 +108,7 @@ export class EmbeddedBroker implements Broker {
     for (const event of this.#events.slice(0, count)) this.#forget(event);
     this.#events = this.#events.slice(count);
     this.#firstEvent += count;
-    if (wasFull) this.#onWork.emit();
+    if (wasFull) this.#onWork.emit(UNKNOWN_WORK);
   }
 
   async reap(): Promise<number> {
@@ -166,7 +167,7 @@ export class EmbeddedBroker implements Broker {
     return this.#onProgress.on(listener);
   }
 
-  onWork(listener: () => void): Unsubscribe {
+  onWork(listener: (work: NewWork) => void): Unsubscribe {
     return this.#onWork.on(listener);
   }
 

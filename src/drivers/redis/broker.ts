@@ -6,6 +6,7 @@ import type {
   Job,
   JobRef,
   LogLine,
+  NewWork,
   Offset,
   Outcome,
   ProgressReport,
@@ -14,7 +15,7 @@ import type {
   WorkerInfo,
   WorkerView,
 } from "../../ports/broker.ts";
-import { LEASE_MS } from "../../ports/broker.ts";
+import { LEASE_MS, newWork } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 import { linesOf, RedisClaims } from "./claims.ts";
 import { EventStream } from "./event-stream.ts";
@@ -183,7 +184,7 @@ export class RedisBroker implements Broker {
     return this.#progress.on(listener);
   }
 
-  onWork(listener: () => void): Unsubscribe {
+  onWork(listener: (work: NewWork) => void): Unsubscribe {
     return this.#signals.onWork(listener);
   }
 
@@ -226,9 +227,10 @@ export class RedisBroker implements Broker {
       linesOf(refs),
       messages.join("\n"),
     ]);
-    const sent = this.link.run("enqueue", [this.#signals.sender, ...args]);
+    const work = newWork(jobs.slice(from, at));
+    const sent = this.link.run("enqueue", [this.#signals.signalOf(work), ...args]);
     // On its way, before whatever a worker here sends next.
-    this.#signals.sent();
+    this.#signals.sent(work);
     await sent;
     return at - from;
   }

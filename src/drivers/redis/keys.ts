@@ -17,7 +17,7 @@ const PARTS = {
   JOBS: "jobs",
   /** Stream: what the recorder reads; see events.ts. */
   EVENTS: "events",
-  /** Stream: there is work (`w`, from whom), or ids of running jobs that should stop (`c`). */
+  /** Stream: there is work (`w`: "SENDER SHARED ALONE", or nothing is known of it), or ids of running jobs that should stop (`c`). */
   SIGNALS: "signals",
   /** Sorted set: worker to its last heartbeat, in milliseconds of the server's clock. */
   WORKERS: "workers",

@@ -15,7 +15,7 @@
 -- Returns {epoch, more, messages}: the latter as a JSON array; more: 1 where so many holes were skipped that it stopped before
 -- it had enough.
 local SKIP_MAX = 2000
-local LINES_MAX = 200
+local LINES_MAX = 2000
 -- High four times, normal twice, low once; a priority without work passes its turn on.
 local PATTERN = {'high', 'normal', 'high', 'low', 'high', 'normal', 'high'}
 
@@ -116,11 +116,12 @@ local function take(priority, want)
   if want == 0 then return 0 end
   local set = LINES .. kind .. '|' .. priority
   local served = {}
+  local crowded = redis.call('ZCARD', set) > LINES_MAX
   for _, line in ipairs(redis.call('ZRANGE', set, 0, LINES_MAX - 1)) do
     local queue, name = string.match(line, '^%a|%a+|([^|]*)|(.*)$')
     if tasks[name] and (not queues or queues[queue]) then
       served[#served + 1] = line
-    elseif #redis.call('ZRANGE', set, LINES_MAX, LINES_MAX) > 0 then
+    elseif crowded then
       -- More lines than are looked at: what is not served here makes way.
       redis.call('ZADD', set, redis.call('HINCRBY', META, 'line_turn', 1), line)
     end

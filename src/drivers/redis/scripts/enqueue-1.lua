@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  an epoch for a new life
--- ARGV[2]  who sends them: its own signals it need not heed
+-- ARGV[2]  what the signal says: who sends them, how many are any worker's, how many suspects'
 -- ARGV[3…] per lane: line, owner, "FENCE ID" of its jobs, their messages (JSON); the latter two a line each
 --
 -- Returns {epoch}. Signals work.

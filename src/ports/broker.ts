@@ -160,7 +160,8 @@ export interface BrokerHub {
   missing(refs: readonly JobRef[]): Promise<readonly JobRef[]>;
   /**
    * Reads events behind `from`; null or an offset of another epoch reads from the beginning. Starts may be kept back for a moment,
-   * to be told of together with their outcomes; `toTheEnd` also gives those.
+   * to be told of together with their outcomes, and of what has just come there may be a call (`onEvents`) instead; with `toTheEnd`
+   * nothing is kept back.
    */
   events(from: Offset | null, limit: number, toTheEnd?: boolean): Promise<EventPage>;
   /** All events up to `offset` are stored: they may go, and so may the jobs that they ended. */

@@ -10,6 +10,8 @@ import { Transitions } from "./transitions.ts";
 const PAGE_EVENTS = 1_000;
 /** After a failed commit (a full disk), how long until the next try, in milliseconds. */
 const RETRY_MS = 500;
+/** Events that are stored the broker may forget; it hears of that so much later, in milliseconds. */
+const ACKNOWLEDGE_MS = 20;
 /** Progress of a running task is written to its row at most this often, in milliseconds. */
 const PROGRESS_SAVE_MS = 1_000;
 
@@ -36,6 +38,8 @@ export class Recorder implements Service {
   /** Pages are read until there is none: the broker may hand out only part of what it has. */
   #toTheEnd = false;
   #acknowledging: Promise<unknown> = Promise.resolve();
+  #unacknowledged: Offset | undefined;
+  #acknowledgeTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
   #healthy = true;
   readonly #subscriptions: Unsubscribe[] = [];
@@ -80,6 +84,7 @@ export class Recorder implements Service {
     this.#poke();
     while (this.#pumping !== undefined) await this.#pumping;
     this.#toTheEnd = false;
+    this.#acknowledge();
     await this.#acknowledging;
   }
 
@@ -140,11 +145,25 @@ export class Recorder implements Service {
       store.saveOffset(hub.kind, page.offset);
     });
     this.#offset = page.offset;
-    // The next page need not wait for it.
-    this.#acknowledging = Promise.all([this.#acknowledging, hub.acknowledge(page.offset)]);
+    this.#acknowledgeSoon(page.offset);
     // The broker had not heard of their end: what a worker does for them is for nothing.
     if (idle.length > 0) await hub.cancel(idle);
     this.#again ||= page.more || this.#toTheEnd;
+  }
+
+  /** What the broker may forget it is told in one word for many pages, and no page waits for that. */
+  #acknowledgeSoon(offset: Offset): void {
+    this.#unacknowledged = offset;
+    this.#acknowledgeTimer ??= setTimeout(() => this.#acknowledge(), ACKNOWLEDGE_MS);
+  }
+
+  #acknowledge(): void {
+    clearTimeout(this.#acknowledgeTimer);
+    this.#acknowledgeTimer = undefined;
+    const offset = this.#unacknowledged;
+    if (!offset) return;
+    this.#unacknowledged = undefined;
+    this.#acknowledging = Promise.all([this.#acknowledging, this.#parts.hub.acknowledge(offset)]);
   }
 
   #hasEnded(transitions: Transitions, id: string): boolean {

@@ -20,7 +20,7 @@ export function eventContract(open: () => Promise<Bench>): void {
     const events: BrokerEvent[] = [];
     let offset = from;
     for (let pages = 1; ; pages += 1) {
-      const page = await bench.broker.events(offset, pageSize);
+      const page = await bench.broker.events(offset, pageSize, true);
       expect(page.events.length).toBeLessThanOrEqual(pageSize);
       events.push(...page.events);
       offset = page.offset;

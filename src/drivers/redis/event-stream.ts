@@ -113,10 +113,10 @@ export class EventStream {
       }
       const full = entries.length >= PAGE_ENTRIES;
       if (full) this.#readAhead(placeOf(offset).entry);
-      const atEnd = !ahead && !full;
+      // What was brought ahead tells nothing of what came since; but then the next wait does.
+      const atEnd = !full && !(ahead && toTheEnd);
       events.push(...this.#starts.take(limit - events.length, toTheEnd && atEnd));
       if (atEnd) return { events, offset, more: toTheEnd && this.#starts.size > 0 };
-      // What was brought ahead tells nothing of what came since.
       if (events.length > 0) return { events, offset, more: true };
     }
   }

@@ -11,6 +11,8 @@ import { Transitions } from "./transitions.ts";
 /** How often rows and broker are compared, in milliseconds. */
 const EVERY_MS = 30_000;
 const PAGE_ROWS = 500;
+/** A look that waits for a lease to be over comes so much later, in milliseconds. */
+const SLACK_MS = 100;
 
 interface Parts {
   readonly hub: BrokerHub;
@@ -34,6 +36,9 @@ export class Reconciler implements Service {
   #timer: ReturnType<typeof setInterval> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  #stopped = false;
+  /** The next look at running dispatches that the broker did not know. */
+  #later: ReturnType<typeof setTimeout> | undefined;
   #unsubscribe: Unsubscribe | undefined;
   /** Running dispatches that the broker did not know, and since when. */
   #missingSince = new Map<string, number>();
@@ -52,7 +57,9 @@ export class Reconciler implements Service {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#later);
     this.#unsubscribe?.();
     this.#again = false;
     await this.#running;
@@ -98,6 +105,8 @@ export class Reconciler implements Service {
       await this.#lose(workersDied ? running : this.#overdue(running, stillMissing), false);
     }
     this.#missingSince = stillMissing;
+    clearTimeout(this.#later);
+    if (stillMissing.size > 0 && !this.#stopped) this.#later = setTimeout(() => void this.reconcile(), LEASE_MS + SLACK_MS);
   }
 
   #ranAtTheEnd(row: TaskWithBody): boolean {

@@ -5,6 +5,8 @@ import { Appetite } from "./appetite.ts";
 import type { FromThread, SlotJob } from "./messages.ts";
 import type { SlotTable } from "./slots.ts";
 
+/** An answer to a claim that is older was lost on the way, or kept waiting by a busy task: others may have the jobs. In milliseconds. */
+const STALE_MS = 3_000;
 /** After a claim that failed, in milliseconds. */
 const RETRY_MS = 500;
 
@@ -82,9 +84,13 @@ export class Consumer {
   async #claim(max: number): Promise<void> {
     const { broker, request } = this.#parts;
     try {
+      const asked = performance.now();
       const jobs = await broker.claim({ ...request, max });
       this.#more = jobs.length >= max;
-      if (jobs.length > 0) await this.#take(jobs);
+      const wanted = !this.#quiet && performance.now() - asked < STALE_MS;
+      if (jobs.length === 0) return;
+      if (wanted) this.#take(jobs);
+      else await this.#giveBack(jobs);
     } catch (error) {
       this.#more = false;
       // Where the broker is away, its return is told.
@@ -92,14 +98,18 @@ export class Consumer {
     }
   }
 
-  async #take(jobs: readonly Job[]): Promise<void> {
-    const { broker, request, table, clock, send, run } = this.#parts;
+  async #giveBack(jobs: readonly Job[]): Promise<void> {
+    const { broker, request, clock } = this.#parts;
     const at = clock.now();
-    if (this.#quiet) {
-      const released = jobs.map(({ id, fence }) => ({ kind: "released" as const, id, fence, at }));
-      await broker.settle(request.worker, released);
-      return;
-    }
+    await broker.settle(
+      request.worker,
+      jobs.map(({ id, fence }) => ({ kind: "released", id, fence, at })),
+    );
+  }
+
+  #take(jobs: readonly Job[]): void {
+    const { table, clock, send, run } = this.#parts;
+    const at = clock.now();
     this.#held += jobs.length;
     const items = jobs.map((job) => ({ slot: this.#free.pop() as number, job }));
     send({

@@ -15,7 +15,7 @@ import type {
   WorkerInfo,
   WorkerView,
 } from "../../ports/broker.ts";
-import { LEASE_MS, newWork } from "../../ports/broker.ts";
+import { HEARTBEAT_MS, LEASE_MS, newWork } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 import { linesOf, RedisClaims } from "./claims.ts";
 import { EventStream } from "./event-stream.ts";
@@ -29,6 +29,8 @@ const PAGE_JOBS = 500;
 const PAGE_CHARS = 1024 * 1024;
 /** After jobs could not be sent on a standing connection, whoever feeds the broker looks again, in milliseconds. */
 const LOOK_AGAIN_MS = 1_000;
+/** What a worker was sent so long ago and does not speak of, its answer never reached it, in milliseconds. */
+const UNHEARD_MS = 2 * HEARTBEAT_MS;
 /** The server's clock jumped where it went so much more or less than this side's, in milliseconds. */
 const JUMP_MS = 2_000;
 
@@ -138,7 +140,7 @@ export class RedisBroker implements Broker {
       this.#beatIn.get(worker) ?? "",
       this.#serverTime?.now() ?? "",
       here,
-      LEASE_MS,
+      UNHEARD_MS,
       info === undefined ? "" : JSON.stringify(info),
       linesOf(held),
     ]);

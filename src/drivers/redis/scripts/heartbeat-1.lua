@@ -7,7 +7,7 @@
 -- ARGV[3]  the epoch that it knew before; '': none
 -- ARGV[4]  now, in milliseconds; '': the server's clock
 -- ARGV[5]  when, in milliseconds, as events are to say
--- ARGV[6]  how long a lease is, in milliseconds
+-- ARGV[6]  what was sent so long ago and is not named goes back, in milliseconds
 -- ARGV[7]  what it says of itself (JSON); '': nothing
 -- ARGV[8]  "FENCE ID" of each job that it holds, a line each
 --

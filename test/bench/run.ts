@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
-const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
+const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS).filter((name) => values.redis || name !== "lists");
 const unknown = names.find((name) => !(name in SCENARIOS));
 if (unknown !== undefined) throw new Error(`there is no scenario "${unknown}"; known: ${Object.keys(SCENARIOS).join(", ")}`);
 
@@ -32,7 +32,7 @@ const start: Start = (flags, user) => {
 };
 const rounds = new Map<string, { unit: string; values: number[] }>();
 for (let round = 0; round < Number(values.rounds); round += 1) {
-  for (const name of names) for (const figure of (await SCENARIOS[name]?.(start)) ?? []) collect(figure);
+  for (const name of names) for (const figure of (await SCENARIOS[name]?.(start, redis?.url)) ?? []) collect(figure);
 }
 
 function collect({ name, value, unit }: Figure): void {

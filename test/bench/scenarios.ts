@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { load } from "./load.ts";
 import { type BenchServer, INPUT, startRaw } from "./server.ts";
 
@@ -10,7 +11,7 @@ export interface Figure {
 }
 
 /** Measures once; the runner alternates and takes medians. */
-export type Scenario = (artel: Start) => Promise<readonly Figure[]>;
+export type Scenario = (artel: Start, redis: string | undefined) => Promise<readonly Figure[]>;
 
 /** Starts a server under measurement, on the run's broker. */
 export type Start = (flags: readonly string[], user?: boolean) => Promise<BenchServer>;
@@ -74,6 +75,44 @@ const noop: Scenario = async (startArtel) => {
   ];
 };
 
+/** What one lane of the broker takes whole. */
+const LIST_TASKS = 24_000;
+
+/**
+ * No-op tasks that lie in Redis, from the first claim to the last recorded outcome, beside BullMQ's jobs from the first to the last
+ * completed: a full list each, the worker awake and warm.
+ */
+const lists: Scenario = async (startArtel, redis) => {
+  if (redis === undefined) throw new Error("the scenario lists needs --redis");
+  const figures: Figure[] = [];
+  {
+    await using artel = await startArtel(["--threads", "0"]);
+    const worker = artel.work(2);
+    const batch = Array.from({ length: BATCH }, () => INPUT);
+    const round = async (tasks: number): Promise<number> => {
+      const before = await ended(artel);
+      worker.kill("SIGSTOP");
+      for (let i = 0; i < tasks / BATCH; i += 1) await (await artel.post("/tasks/noop/batch", batch)).arrayBuffer();
+      const begun = performance.now();
+      worker.kill("SIGCONT");
+      while ((await ended(artel)) < before + tasks) await Bun.sleep(20);
+      return performance.now() - begun;
+    };
+    await round(LIST_TASKS / 2);
+    const value = (LIST_TASKS / (await round(LIST_TASKS))) * 1_000;
+    figures.push({ name: "no-op, from list to recorded outcome", value, unit: "/s" });
+  }
+  for (const client of ["ioredis", "bun"]) {
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "bullmq.ts"), redis, client, `${LIST_TASKS}`], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const value = Number(await child.stdout.text());
+    figures.push({ name: `BullMQ no-op, client ${client}`, value, unit: "/s" });
+  }
+  return figures;
+};
+
 /** POST to `done` heard on the socket, one task at a time. */
 const latency: Scenario = async (startArtel) => {
   await using artel = await startArtel(["--threads", "2"]);
@@ -117,4 +156,4 @@ const start: Scenario = async (startArtel) => {
   ];
 };
 
-export const SCENARIOS: Readonly<Record<string, Scenario>> = { submit, noop, latency, start };
+export const SCENARIOS: Readonly<Record<string, Scenario>> = { submit, noop, latency, start, lists };

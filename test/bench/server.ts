@@ -15,6 +15,8 @@ export interface BenchServer extends AsyncDisposable {
   readonly token: string;
   /** Milliseconds from spawning to the first 200. */
   readonly startMs: number;
+  /** Starts a worker process on the server's Redis; it goes with the server. */
+  work(threads: number): Bun.Subprocess;
   post(path: string, body: unknown): Promise<Response>;
   get(path: string): Promise<Response>;
 }
@@ -34,6 +36,7 @@ export async function startArtel(executable: string, flags: readonly string[], u
       stderr: "inherit",
     },
   );
+  const workers: Bun.Subprocess[] = [];
   const port = await readPort(child.stdout);
   await fetch(`http://127.0.0.1:${port}/health/live`);
   const startMs = performance.now() - begun;
@@ -54,11 +57,22 @@ export async function startArtel(executable: string, flags: readonly string[], u
     pid: child.pid,
     token,
     startMs,
+    work(threads) {
+      const own = ["--tasks", "tasks", "--threads", `${threads}`, "--log-level", "error"];
+      const worker = Bun.spawn([executable, "work", ...own, ...flags.slice(flags.indexOf("--redis"))], {
+        cwd: folder,
+        env: { HOME: folder, PATH: "/usr/bin:/bin" },
+        stdout: "ignore",
+        stderr: "inherit",
+      });
+      workers.push(worker);
+      return worker;
+    },
     post,
     get: (path) => fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${token}` } }),
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.exited;
+      for (const each of [...workers, child]) each.kill("SIGKILL");
+      await Promise.all([...workers, child].map((each) => each.exited));
       rmSync(folder, { recursive: true, force: true });
     },
   };

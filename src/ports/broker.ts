@@ -201,6 +201,15 @@ export interface Broker extends BrokerHub, BrokerWorker {
   stop(): Promise<void>;
 }
 
+/**
+ * A page of events ends where their results have so many characters: what is told of them at once must not fill the buffers
+ * of sockets that read as fast as they can.
+ */
+export const PAGE_RESULT_CHARS = 256 * 1024;
+
+/** What an event adds to that. */
+export const resultChars = (event: BrokerEvent): number => (event.kind === "done" ? event.result.length : 0);
+
 /** A silent worker loses its leases after this long. */
 export const LEASE_MS = 15_000;
 /** How often a worker says that it lives. */

@@ -215,6 +215,8 @@ export class Recorder implements Service {
       if (!task || !life.accepts(task, fence)) continue;
       if (task.status === "queued") {
         this.#early.set(id, { id, fence, progress, message, at });
+        // Its start may be kept back.
+        this.#toTheEnd = true;
         this.#poke();
       }
       if (task.status !== "in progress") continue;

@@ -50,6 +50,7 @@ export class Consumer {
 
   /** There may be work. */
   look(): void {
+    this.#appetite.runsBeside(this.#parts.running());
     const room = this.#appetite.jobs - this.#held;
     this.#again = true;
     if (this.#quiet || this.#claiming || room <= 0) return;

@@ -93,7 +93,7 @@ describe("cancel", () => {
     const gate = gates.add();
     const socket = await ada.socket();
     const id = await ada.submit("hold", { gate: gate.url });
-    await gate.arrived;
+    await socket.status(id, "in progress");
     expect(await seen(await ada.post(`/tasks/${id}/cancel`))).toMatchObject({ status: "in progress", cancel_requested: true });
     expect(await socket.ended(id)).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
     expect(await ada.task(id)).toMatchObject({ status: "cancelled", cancel_requested: true });

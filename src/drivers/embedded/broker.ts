@@ -16,7 +16,7 @@ import type {
   WorkerInfo,
   WorkerView,
 } from "../../ports/broker.ts";
-import { LEASE_MS, newWork, UNKNOWN_WORK } from "../../ports/broker.ts";
+import { LEASE_MS, newWork, PAGE_RESULT_CHARS, resultChars, UNKNOWN_WORK } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 import { Signal } from "../signal.ts";
 import { Lanes, type Queued } from "./lanes.ts";
@@ -95,9 +95,17 @@ export class EmbeddedBroker implements Broker {
     const start = Math.max(0, read + 1 - this.#firstEvent);
     // Whoever has read everything else is told of these too.
     if (start >= this.#events.length) this.#appendFresh();
-    const events = this.#events.slice(start, start + limit);
+    const events = this.#events.slice(start, this.#pageEnd(start, limit));
     const last = events.length > 0 ? this.#firstEvent + start + events.length - 1 : read;
     return { events, offset: { epoch: this.#epoch, id: String(last) }, more: start + events.length < this.#events.length };
+  }
+
+  #pageEnd(start: number, limit: number): number {
+    let end = start;
+    for (let chars = 0; end < this.#events.length && end < start + limit && chars < PAGE_RESULT_CHARS; end += 1) {
+      chars += resultChars(this.#events[end] as BrokerEvent);
+    }
+    return end;
   }
 
   async acknowledge(offset: Offset): Promise<void> {

@@ -1,4 +1,12 @@
-import type { BrokerEvent, EventPage, JobRef, Offset, Unsubscribe } from "../../ports/broker.ts";
+import {
+  type BrokerEvent,
+  type EventPage,
+  type JobRef,
+  type Offset,
+  PAGE_RESULT_CHARS,
+  resultChars,
+  type Unsubscribe,
+} from "../../ports/broker.ts";
 import { Signal } from "../signal.ts";
 import { Blocking } from "./blocking.ts";
 import { linesOf, MAX_ENTRIES } from "./claims.ts";
@@ -15,6 +23,15 @@ interface Place {
   readonly entry: string;
   readonly events: number | undefined;
 }
+
+interface PageUnderWay {
+  readonly events: BrokerEvent[];
+  readonly limit: number;
+  /** Of its results. */
+  chars: number;
+}
+
+const isFull = ({ events, limit, chars }: PageUnderWay): boolean => events.length >= limit || chars >= PAGE_RESULT_CHARS;
 
 interface Ahead {
   readonly after: string;
@@ -102,14 +119,15 @@ export class EventStream {
 
   async #pageFrom(start: Offset, limit: number, toTheEnd: boolean): Promise<EventPage> {
     const events: BrokerEvent[] = [];
+    const page: PageUnderWay = { events, limit, chars: 0 };
     let offset = start;
     for (;;) {
       const place = placeOf(offset);
       const ahead = this.#takeAhead(place);
       const entries = await (ahead?.entries ?? this.#range(place));
       for (const entry of entries) {
-        offset = { epoch: start.epoch, id: this.#take(entry, place, events, limit) };
-        if (events.length >= limit) return { events, offset, more: true };
+        offset = { epoch: start.epoch, id: this.#take(entry, place, page) };
+        if (isFull(page)) return { events, offset, more: true };
       }
       const full = entries.length >= PAGE_ENTRIES;
       if (full) this.#readAhead(placeOf(offset).entry);
@@ -142,7 +160,7 @@ export class EventStream {
   }
 
   /** Appends an entry's events, as many as there is room for, but for the starts. @returns the offset behind them */
-  #take(entry: Entry, from: Place, events: BrokerEvent[], limit: number): string {
+  #take(entry: Entry, from: Place, page: PageUnderWay): string {
     const [id] = entry;
     const all = eventsOf(entry);
     this.#ended.set(id, all.filter(endsDispatch));
@@ -152,10 +170,11 @@ export class EventStream {
         this.#starts.keep(event);
         continue;
       }
-      const started = events.length < limit ? this.#starts.before(event) : undefined;
-      if (started) events.push(started);
-      if (events.length >= limit) return `${id}:${i}`;
-      events.push(event);
+      const started = isFull(page) ? undefined : this.#starts.before(event);
+      if (started) page.events.push(started);
+      if (isFull(page)) return `${id}:${i}`;
+      page.events.push(event);
+      page.chars += resultChars(event);
     }
     return id;
   }

@@ -8,7 +8,7 @@ const KEPT_MS = 10;
  * outcome counts without.
  */
 export class Starts {
-  /** By task, oldest first, with when they came (by performance.now()). */
+  /** By dispatch, oldest first, with when they came (by performance.now()). */
   readonly #kept = new Map<string, { readonly event: BrokerEvent; readonly since: number }>();
   readonly #onDue: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -19,32 +19,39 @@ export class Starts {
   }
 
   keep(event: BrokerEvent): void {
-    this.#kept.delete(event.id);
-    this.#kept.set(event.id, { event, since: performance.now() });
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#onDue();
-    }, KEPT_MS);
+    const key = keyOf(event);
+    this.#kept.delete(key);
+    this.#kept.set(key, { event, since: performance.now() });
+    this.#callLater();
   }
 
   /** The start of this event's dispatch, if it is kept: it comes before. */
-  before({ id, fence }: BrokerEvent): BrokerEvent | undefined {
-    const kept = this.#kept.get(id);
-    if (kept === undefined) return undefined;
-    this.#kept.delete(id);
-    return kept.event.fence === fence ? kept.event : undefined;
+  before(event: BrokerEvent): BrokerEvent | undefined {
+    const key = keyOf(event);
+    const kept = this.#kept.get(key);
+    this.#kept.delete(key);
+    return kept?.event;
   }
 
   /** At most `limit` of those that have been kept for long enough, or of all. */
   take(limit: number, all: boolean): BrokerEvent[] {
     const until = all ? Number.POSITIVE_INFINITY : performance.now() - KEPT_MS;
     const taken: BrokerEvent[] = [];
-    for (const [id, { event, since }] of this.#kept) {
+    for (const [key, { event, since }] of this.#kept) {
       if (since > until || taken.length >= limit) break;
       taken.push(event);
-      this.#kept.delete(id);
+      this.#kept.delete(key);
     }
+    // A timer may run early.
+    if (this.#kept.size > 0) this.#callLater();
     return taken;
+  }
+
+  #callLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#onDue();
+    }, KEPT_MS);
   }
 
   get size(): number {
@@ -57,3 +64,5 @@ export class Starts {
     this.#kept.clear();
   }
 }
+
+const keyOf = ({ id, fence }: BrokerEvent): string => `${id} ${fence}`;

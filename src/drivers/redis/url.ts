@@ -25,6 +25,8 @@ export interface ConnectionOptions {
 /** Longest wait for a connection, in milliseconds. */
 const CONNECT_MS = 3_000;
 const SILENCE_MS = 5_000;
+/** Longest wait for the word of a Sentinel, in milliseconds. */
+const SENTINEL_MS = 1_000;
 /** Waits between tries to connect: the first, and the longest, in milliseconds. */
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 500;
@@ -148,7 +150,7 @@ function optionsOf(parts: Parts): RedisOptions {
     sentinels: [...parts.hosts],
     sentinelRetryStrategy: retryStrategy,
     // One that takes connections and says nothing must not keep its clients from the others.
-    sentinelCommandTimeout: CONNECT_MS,
+    sentinelCommandTimeout: SENTINEL_MS,
     ...(sentinelPassword === null ? {} : { sentinelPassword }),
     ...(parts.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(query) } : {}),
   };

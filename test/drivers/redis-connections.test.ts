@@ -112,3 +112,24 @@ describe.skipIf(redisPath === undefined)("two installations hear nothing of each
     await expectApart(one, other);
   });
 });
+
+describe.skipIf(redisPath === undefined)("a server's own workers", () => {
+  test("are told of work once it is there, for they ask on connections of their own", async () => {
+    await using server = await RedisServer.start();
+    await using parties = await Parties.open(server.url);
+    const { api } = parties;
+    const one = job();
+    let told = 0;
+    api.onWork(({ shared }) => {
+      told += shared;
+    });
+    server.pause();
+    const sent = api.enqueue([one]);
+    const claimed = parties.claim(1);
+    expect(told).toBe(0);
+    server.resume();
+    await sent;
+    expect(told).toBeGreaterThan(0);
+    expect([...(await claimed), ...(await parties.claim(1))]).toEqual([one]);
+  });
+});

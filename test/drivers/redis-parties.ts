@@ -160,7 +160,8 @@ export class Parties implements AsyncDisposable {
 
   /** One job's whole way, with all signals beside it. Whoever is deaf or dumb does not pass. */
   async pass(): Promise<void> {
-    const { api, node, thread, worker, reader } = this;
+    const { api, node, thread, reader } = this;
+    const worker = `${this.worker}-passing`;
     const one = job({ name: `pass-${crypto.randomUUID()}` });
     const work = heard<void>(
       (listener) => node.onWork(() => listener()),
@@ -169,7 +170,7 @@ export class Parties implements AsyncDisposable {
     );
     await api.enqueue([one]);
     await work;
-    expect(await this.claim(1, [one.name])).toEqual([one]);
+    expect(await thread.claim({ worker, max: 1, tasks: [one.name], alone: false })).toEqual([one]);
     await this.#hearsProgress(one);
 
     const asked = heard<readonly string[]>(

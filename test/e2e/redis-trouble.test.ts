@@ -130,7 +130,7 @@ describe.skipIf(!ownRedis).each([
   ["forgets everything", false],
   ["keeps its data", true],
 ])("a Redis that %s", (_, persist) => {
-  test("is killed under load and comes back, twice: everything ends once", async () => {
+  test.concurrent("is killed under load and comes back, twice: everything ends once", async () => {
     await using all = await scene(persist);
     const { site, users } = all;
     const [ada, bob] = users;
@@ -154,7 +154,7 @@ describe.skipIf(!ownRedis).each([
 });
 
 describe.skipIf(!ownRedis)("under load", () => {
-  test("FLUSHALL, again and again: everything ends once", async () => {
+  test.concurrent("FLUSHALL, again and again: everything ends once", async () => {
     await using all = await scene(false);
     const { site, users } = all;
     const [ada, bob] = users;
@@ -173,7 +173,7 @@ describe.skipIf(!ownRedis)("under load", () => {
     expect(await all.ready()).toBe(200);
   });
 
-  test("a Redis that stops answering, though it takes connections, is noticed; everything ends once", async () => {
+  test.concurrent("a Redis that stops answering, though it takes connections, is noticed; everything ends once", async () => {
     await using all = await scene(false);
     const { site, users } = all;
     await Promise.all(users.map((user) => user.load(100)));

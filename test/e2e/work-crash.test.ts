@@ -72,7 +72,7 @@ async function load({ ada }: Scene): Promise<{ readonly ids: string[]; readonly 
 const effectsOf = ({ place }: Site): string[] => lines(readFileSync(place.path(EFFECTS), "utf8"));
 
 describe.skipIf(!ownRedis)("kill -9 of a worker", () => {
-  test("under load: another one runs what it had, each of those alone; all ends once, and nothing is condemned", async () => {
+  test.concurrent("under load: another one runs what it had, each of those alone; all ends once, and nothing is condemned", async () => {
     await using all = await scene();
     const { site, ada, view } = all;
     await site.promote(ada);
@@ -107,7 +107,7 @@ describe.skipIf(!ownRedis)("kill -9 of a worker", () => {
     if (hasProc) await eventually(() => (childrenOf(second.pid).length === 0 ? true : undefined), "the end of those processes");
   });
 
-  test("that was only stopped for longer than its lease: what it says afterwards counts no more", async () => {
+  test.concurrent("that was only stopped for longer than its lease: what it says afterwards counts no more", async () => {
     await using all = await scene();
     const { site, ada, view } = all;
     await site.promote(ada);
@@ -165,7 +165,7 @@ function keepWorking(site: Site): { readonly workers: ArtelProcess[]; stop(): Pr
 }
 
 describe.skipIf(!ownRedis)("a task that kills its process", () => {
-  test("takes one worker along, dies alone twice, and is failed as poison; its neighbours end done", async () => {
+  test.concurrent("takes one worker along, dies alone twice, and is failed as poison; its neighbours end done", async () => {
     await using all = await scene();
     const { site, ada, view } = all;
     const { workers, stop } = keepWorking(site);
@@ -193,7 +193,7 @@ describe.skipIf(!ownRedis)("a task that kills its process", () => {
 });
 
 describe.skipIf(!ownRedis)("kill -9 of the server", () => {
-  test("the workers go on with what they have, and the next start records all of it; nobody is suspected", async () => {
+  test.concurrent("the workers go on with what they have, and the next start records all of it; nobody is suspected", async () => {
     await using all = await scene();
     const { site, server, ada, view } = all;
     await site.work(["--threads", "2", "--slots", "4"]);

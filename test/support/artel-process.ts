@@ -146,8 +146,9 @@ export class Place implements AsyncDisposable {
     }
   }
 
-  start(args: readonly string[], env: Environment = {}): ArtelProcess {
-    const started = new ArtelProcess([this.program, ...args], this.folder, { HOME: this.home, ...env });
+  /** @param through a command that runs the command behind it in its own place, such as another machine */
+  start(args: readonly string[], env: Environment = {}, through: readonly string[] = []): ArtelProcess {
+    const started = new ArtelProcess([...through, this.program, ...args], this.folder, { HOME: this.home, ...env });
     this.#processes.push(started);
     return started;
   }

@@ -5,6 +5,7 @@ import { type ArtelProcess, Place, type Served } from "./artel-process.ts";
 import { onRedis } from "./broker.ts";
 import { type Client, expectStatus } from "./e2e-client.ts";
 import { TASKS } from "./e2e-tasks.ts";
+import type { Machine } from "./machines.ts";
 import { RedisServer, type RedisServerOptions, redisPath } from "./redis-server.ts";
 import { eventually } from "./waiting.ts";
 
@@ -57,10 +58,11 @@ export class Site implements AsyncDisposable {
     return await this.place.serve(["--redis", this.redis.url, ...withTasks(args), ...threads], env);
   }
 
-  /** Starts `artel work` with one thread, unless `args` say otherwise, and waits until it says that it works. */
-  async work(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<ArtelProcess> {
+  /** Starts `artel work` with one thread, unless `args` say otherwise, here or there, and waits until it says that it works. */
+  async work(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}, machine?: Machine): Promise<ArtelProcess> {
     const threads = args.includes("--threads") ? [] : ["--threads", "1"];
-    const started = this.place.start(["work", "--redis", this.redis.url, ...withTasks(args), ...threads], env);
+    const url = machine ? this.redis.url.replace("127.0.0.1", machine.here) : this.redis.url;
+    const started = this.place.start(["work", "--redis", url, ...withTasks(args), ...threads], env, machine?.command);
     await working(started);
     return started;
   }

@@ -53,8 +53,9 @@ export class RedisBroker implements Broker {
   readonly #serverTime: Clock | undefined;
   /** Cancellations that could not be told. */
   readonly #owed = new Set<string>();
-  /** The epoch at each worker's last heartbeat. */
+  /** The epoch at each worker's last heartbeat; before that they have seen none but this. */
   readonly #beatIn = new Map<string, string>();
+  #firstEpoch = "";
   /** The server's clock and this side's, at the last heartbeat. */
   #clocks: { readonly server: number; readonly here: number } | undefined;
   /** Nobody's lease ends before this side has seen everybody for as long as one. */
@@ -137,7 +138,7 @@ export class RedisBroker implements Broker {
     const here = this.link.clock.now();
     const [server, cancelled, lost] = await this.link.run("heartbeat", [
       worker,
-      this.#beatIn.get(worker) ?? "",
+      this.#beatIn.get(worker) ?? this.#firstEpoch,
       this.#serverTime?.now() ?? "",
       here,
       UNHEARD_MS,
@@ -204,6 +205,7 @@ export class RedisBroker implements Broker {
   }
 
   #greeted(): void {
+    this.#firstEpoch ||= this.link.epoch;
     this.#tellCancelled().catch((error: unknown) => this.link.complain("could not cancel", error));
     for (const listener of [...this.#listeners]) listener();
   }
@@ -230,10 +232,9 @@ export class RedisBroker implements Broker {
       messages.join("\n"),
     ]);
     const work = newWork(jobs.slice(from, at));
-    const sent = this.link.run("enqueue", [this.#signals.signalOf(work), ...args]);
-    // On its way, before whatever a worker here sends next.
+    await this.link.run("enqueue", [this.#signals.signalOf(work), ...args]);
+    // Not before: threads ask on connections of their own, and who asks too early is not called again.
     this.#signals.sent(work);
-    await sent;
     return at - from;
   }
 

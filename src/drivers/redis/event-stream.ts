@@ -34,7 +34,8 @@ interface PageUnderWay {
 const isFull = ({ events, limit, chars }: PageUnderWay): boolean => events.length >= limit || chars >= PAGE_RESULT_CHARS;
 
 interface Ahead {
-  readonly after: string;
+  /** Behind which entry, of which life. */
+  readonly after: Offset;
   readonly entries: Promise<readonly Entry[]>;
 }
 
@@ -123,14 +124,14 @@ export class EventStream {
     let offset = start;
     for (;;) {
       const place = placeOf(offset);
-      const ahead = this.#takeAhead(place);
+      const ahead = this.#takeAhead(offset);
       const entries = await (ahead?.entries ?? this.#range(place));
       for (const entry of entries) {
         offset = { epoch: start.epoch, id: this.#take(entry, place, page) };
         if (isFull(page)) return { events, offset, more: true };
       }
       const full = entries.length >= PAGE_ENTRIES;
-      if (full) this.#readAhead(placeOf(offset).entry);
+      if (full) this.#readAhead(offset);
       // What was brought ahead tells nothing of what came since; but then the next wait does.
       const atEnd = !full && !(ahead && toTheEnd);
       events.push(...this.#starts.take(limit - events.length, toTheEnd && atEnd));
@@ -139,15 +140,15 @@ export class EventStream {
     }
   }
 
-  #takeAhead({ entry, events }: Place): Ahead | undefined {
+  #takeAhead({ epoch, id }: Offset): Ahead | undefined {
     const ahead = this.#ahead;
-    if (ahead?.after !== entry || events !== undefined) return undefined;
+    if (ahead?.after.epoch !== epoch || ahead.after.id !== id) return undefined;
     this.#ahead = undefined;
     return ahead;
   }
 
-  #readAhead(after: string): void {
-    const entries = this.#range({ entry: after, events: undefined });
+  #readAhead(after: Offset): void {
+    const entries = this.#range(placeOf(after));
     // Whoever takes it hears of the failure.
     entries.catch(() => {});
     this.#ahead = { after, entries };
@@ -205,11 +206,10 @@ export class EventStream {
         await read;
         continue;
       }
-      const after = placeOf(from).entry;
-      const entries = await blocking.wait(this.#link.keys.events, after);
+      const entries = await blocking.wait(this.#link.keys.events, placeOf(from).entry);
       // A page that was read meanwhile may have been all of it.
       if (entries.length === 0 || this.#readTo !== from) continue;
-      this.#ahead = { after, entries: Promise.resolve(entries) };
+      this.#ahead = { after: from, entries: Promise.resolve(entries) };
       this.#onEvents.emit();
       if (this.#readTo === from) await read;
     }

@@ -15,6 +15,7 @@ const MEANINGS: readonly Meaning[] = [
     reason: "its Sentinels ask for another password: put it into the URL, as in …/NAME?sentinel_password=PASSWORD",
     lasting: true,
   },
+  { of: /sentinels are unreachable.*No such master/s, reason: "its Sentinels know no master of that name", lasting: true },
   { of: /sentinels are unreachable.*Last error/s, reason: "no Sentinel answers" },
   { of: /sentinels are unreachable/, reason: "no Sentinel names a master that can be used" },
   { of: /WRONGPASS/, reason: "wrong user name or password", lasting: true },

@@ -180,6 +180,8 @@ export class Link {
       const answer = await runScript(this.#client, "open", [this.keys.prefix, this.keys.owner, random.uuid(), owner]);
       const [epoch, belongsTo, text, signal] = answer.map(String) as [string, string, string, string];
       const info = serverInfo(text);
+      // One that has just been the master is not asked to write by a greeting.
+      if (info.replica) throw new Error("READONLY");
       const refused = refusal(info) ?? this.#foreign(owner, belongsTo);
       if (refused !== undefined) return this.#refuse(refused);
       this.#warnOf(info);

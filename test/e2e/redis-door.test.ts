@@ -1,26 +1,12 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Ended, lines, type Place } from "../support/artel-process.ts";
+import { existsSync } from "node:fs";
+import { type Ended, lines } from "../support/artel-process.ts";
 import { Client } from "../support/e2e-client.ts";
 import { ownRedis, Site } from "../support/e2e-site.ts";
 import { View } from "../support/e2e-view.ts";
 import { LIMIT_MS } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
-
-/** Every file below a place with what is in it; the executable, which is large, by its name. */
-function contents({ folder, program }: Place): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return Object.fromEntries(
-    files.map((file) => {
-      const path = join(file.parentPath, file.name);
-      const read = file.isFile() && path !== program;
-      return [path, read ? createHash("sha256").update(readFileSync(path)).digest("hex") : ""];
-    }),
-  );
-}
 
 /** All that a Redis holds. */
 async function kept({ redis }: Site): Promise<Record<string, unknown>> {
@@ -30,7 +16,7 @@ async function kept({ redis }: Site): Promise<Record<string, unknown>> {
 
 /** Starts a server that must end with 1, one line, and nothing changed, neither here nor in Redis. */
 async function expectRefused(site: Site, args: readonly string[], ...named: readonly string[]): Promise<Ended> {
-  const before = [contents(site.place), await kept(site)];
+  const before = [site.place.contents(), await kept(site)];
   const ended = await site.place.run(["serve", "--port", "0", ...args]);
   expect([ended.code, ended.stdout, lines(ended.stderr).length, ended.stderr]).toEqual([
     1,
@@ -39,7 +25,7 @@ async function expectRefused(site: Site, args: readonly string[], ...named: read
     expect.stringContaining(named[0] ?? ""),
   ]);
   for (const name of named) expect(ended.stderr).toContain(name);
-  expect([contents(site.place), await kept(site)]).toEqual(before);
+  expect([site.place.contents(), await kept(site)]).toEqual(before);
   return ended;
 }
 

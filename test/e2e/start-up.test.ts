@@ -1,26 +1,12 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Ended, lines, Place } from "../support/artel-process.ts";
 import { Client } from "../support/e2e-client.ts";
 import { TASKS } from "../support/e2e-tasks.ts";
 import { LIMIT_MS } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
-
-/** Every file below a place with what is in it; the executable, which is large, by its name. */
-function contents({ folder, program }: Place): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return Object.fromEntries(
-    files.map((file) => {
-      const path = join(file.parentPath, file.name);
-      const read = file.isFile() && path !== program;
-      return [path, read ? createHash("sha256").update(readFileSync(path)).digest("hex") : ""];
-    }),
-  );
-}
 
 /** Exit code 1, nothing on stdout, one line on stderr. */
 function expectFailed({ code, stdout, stderr }: Ended, ...named: readonly string[]): void {
@@ -30,9 +16,9 @@ function expectFailed({ code, stdout, stderr }: Ended, ...named: readonly string
 
 /** Starts a server that must fail and leave everything as it was. */
 async function expectRefused(place: Place, args: readonly string[], named: readonly string[], env: Record<string, string> = {}) {
-  const before = contents(place);
+  const before = place.contents();
   expectFailed(await place.run(["serve", "--port", "0", ...args], env), ...named);
-  expect(contents(place)).toEqual(before);
+  expect(place.contents()).toEqual(before);
 }
 
 /** A data folder that a server has used. */

@@ -1,4 +1,5 @@
 /** The executable as its users have it: alone in a folder, started as a process, ended whatever happens. */
+import { createHash } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
@@ -147,6 +148,18 @@ export class Place implements AsyncDisposable {
   }
 
   /** @param through a command that runs the command behind it in its own place, such as another machine */
+  /** Every file below the folder with what is in it; the executable, which is large, by its name. */
+  contents(): Record<string, string> {
+    const files = readdirSync(this.folder, { recursive: true, withFileTypes: true });
+    return Object.fromEntries(
+      files.map((file) => {
+        const path = join(file.parentPath, file.name);
+        const read = file.isFile() && path !== this.program;
+        return [path, read ? createHash("sha256").update(readFileSync(path)).digest("hex") : ""];
+      }),
+    );
+  }
+
   start(args: readonly string[], env: Environment = {}, through: readonly string[] = []): ArtelProcess {
     const started = new ArtelProcess([...through, this.program, ...args], this.folder, { HOME: this.home, ...env });
     this.#processes.push(started);

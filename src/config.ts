@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { didYouMean } from "./domain/closest.ts";
 import { parseDuration } from "./domain/duration.ts";
 
 /** The call was wrong: exit code 2, and one line that names the flag or command. */
@@ -26,6 +27,8 @@ export interface Flag {
   /** As it would be typed; undefined: none. */
   readonly fallback?: string;
   readonly help: string;
+  /** What stands for its value in help; by default a word for its kind. */
+  readonly value?: string;
   /** Variables read beside ARTEL_…, in order. */
   readonly variables?: readonly string[];
   /** Bounds of a count; 0 and 999,999,999 by default. */
@@ -40,15 +43,17 @@ const MAX_COUNT = 999_999_999;
 const MAX_DURATION_MS = 100 * 365 * 86_400_000;
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
+const DURABILITIES = ["normal", "full"] as const;
 
 export const FLAGS = {
-  host: { name: "host", kind: "text", fallback: "127.0.0.1", help: "address to listen on" },
+  host: { name: "host", kind: "text", value: "ADDRESS", fallback: "127.0.0.1", help: "address to listen on" },
   port: { name: "port", kind: "port", fallback: "12000", help: "port to listen on; 0 picks a free one" },
   pulsePort: { name: "port", kind: "port", help: "port for /health and /metrics; 0 picks a free one (default: none)" },
-  data: { name: "data", kind: "text", fallback: "./data", help: "data directory; it holds artel.db" },
+  data: { name: "data", kind: "text", value: "DIR", fallback: "./data", help: "data directory; it holds artel.db" },
   redis: {
     name: "redis",
     kind: "text",
+    value: "URL",
     help: "Redis URL: jobs go through it, so that workers on other machines can run them",
     variables: ["ARTEL_REDIS_URL", "REDIS_URL"],
   },
@@ -63,7 +68,7 @@ export const FLAGS = {
     fallback: "32",
     help: "tasks that one thread runs at the same time",
   },
-  tasks: { name: "tasks", kind: "text", help: "folder of task files" },
+  tasks: { name: "tasks", kind: "text", value: "DIR", help: "folder of task files" },
   logLevel: { name: "log-level", kind: "level", fallback: "info", help: "debug, info, warn or error" },
   drain: { name: "drain", kind: "duration", fallback: "8s", help: "how long running tasks may go on after SIGTERM" },
   retention: { name: "retention", kind: "duration", fallback: "7d", help: "how long ended tasks are kept" },
@@ -82,7 +87,7 @@ export const FLAGS = {
     fallback: "2000000",
     help: "unfinished tasks that one user may have",
   },
-  to: { name: "to", kind: "text", help: "the last migration to apply, by its tag" },
+  to: { name: "to", kind: "text", value: "TAG", help: "the last migration to apply, by its tag" },
 } as const satisfies Record<string, Flag>;
 
 type FlagKey = keyof typeof FLAGS;
@@ -145,7 +150,9 @@ function parse(command: string, args: readonly string[], flags: readonly Flag[])
   } catch (error) {
     // Node explains at length, with examples that are none of this program's: the first sentence names the flag.
     const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(/\.(?:\s|$)/);
-    throw new UsageError(`artel ${command}: ${sentence}; see artel help ${command.split(" ")[0]}`);
+    const unknown = /^Unknown option '--([^']+)'/.exec(sentence)?.[1];
+    const guess = unknown === undefined ? "" : didYouMean(unknown, Object.keys(options), "--");
+    throw new UsageError(`artel ${command}: ${sentence}${guess}; see artel help ${command.split(" ")[0]}`);
   }
 }
 
@@ -153,6 +160,12 @@ interface Value {
   readonly text: string | undefined;
   /** How the caller said it, for error messages. */
   readonly from: string;
+}
+
+/** The values that a flag can have, where they can be told. */
+export function valuesOf({ kind }: Flag): readonly string[] {
+  if (kind === "level") return LEVELS;
+  return kind === "durability" ? DURABILITIES : [];
 }
 
 /** The variable that stands in for a flag. */

@@ -1,6 +1,7 @@
 /** The program: finds the command, runs it, and is the only place that ends the process. */
 import { keepFreedMemory } from "./cli/allocator.ts";
 import type { Command, Io } from "./cli/commands.ts";
+import { completeCommand, completionCommand } from "./cli/completion.ts";
 import { healthCommand } from "./cli/health.ts";
 import { find, helpCommand } from "./cli/help.ts";
 import { isolateCommand } from "./cli/isolate.ts";
@@ -22,8 +23,10 @@ const commands: readonly Command[] = [
   migrateCommand,
   openapiCommand,
   healthCommand,
+  completionCommand,
   versionCommand,
   help,
+  completeCommand(() => commands),
   // Nothing may hold it up: an orderly exit would wait for the task's thread.
   isolateCommand(() => process.kill(process.pid, "SIGKILL"), threadEntry),
 ];

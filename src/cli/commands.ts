@@ -6,6 +6,8 @@ export interface Command {
   /** How it is called, without the program's name. */
   readonly usage: string;
   readonly flags: readonly (keyof typeof import("../config.ts").FLAGS)[];
+  /** The words that can stand first behind its name, where there are such. */
+  readonly words?: readonly string[];
   /** One call that shows it. */
   readonly example: string;
   /** Runs until it is told to end. */

@@ -1,4 +1,5 @@
 import { FLAGS, type Flag, readCall, UsageError, variableOf } from "../config.ts";
+import { didYouMean } from "../domain/closest.ts";
 import type { Command, Io } from "./commands.ts";
 
 /** The list of commands, or one command with its flags. */
@@ -24,7 +25,7 @@ export function find(commands: readonly Command[], name: string): Command {
   const command = commands.find((each) => each.name === name);
   if (command) return command;
   const known = commands.filter(({ hidden }) => !hidden).map((each) => each.name);
-  throw new UsageError(`there is no command "${name}"; known: ${known.join(", ")}`);
+  throw new UsageError(`there is no command "${name}"${didYouMean(name, known)}; known: ${known.join(", ")}`);
 }
 
 function showAll(commands: readonly Command[], io: Io): void {
@@ -34,13 +35,30 @@ function showAll(commands: readonly Command[], io: Io): void {
   io.out("\nEvery flag has a variable: --port is ARTEL_PORT. More: artel help COMMAND");
 }
 
+/** What stands behind a flag's name, by its kind, where the flag does not say. */
+const VALUES: Readonly<Partial<Record<Flag["kind"], string>>> = {
+  count: "N",
+  port: "PORT",
+  duration: "TIME",
+  list: "LIST",
+  origins: "LIST",
+  queues: "LIST",
+  namespace: "NAME",
+  durability: "MODE",
+  level: "LEVEL",
+  switch: "",
+};
+const TIMES = "TIME is a number with its unit: 500ms, 30s, 5m, 2h or 7d.";
+
 function showOne({ usage, purpose, flags, example }: Command, io: Io): void {
   io.out(`artel ${usage}\n  ${purpose}\n`);
-  for (const key of flags) {
-    const flag: Flag = FLAGS[key];
-    const value = flag.fallback === undefined ? "" : ` (default ${flag.fallback})`;
-    io.out(`  --${flag.name.padEnd(22)} ${flag.help}${value}`);
-  }
-  if (flags[0] !== undefined) io.out(`\nEvery flag has a variable: --${FLAGS[flags[0]].name} is ${variableOf(FLAGS[flags[0]])}`);
+  const known: readonly Flag[] = flags.map((key) => FLAGS[key]);
+  const names = known.map(({ name, kind, value }) => `--${name} ${value ?? VALUES[kind] ?? "TEXT"}`.trim());
+  const width = Math.max(0, ...names.map((name) => name.length));
+  known.forEach(({ help, fallback }, i) => {
+    io.out(`  ${(names[i] ?? "").padEnd(width)}  ${help}${fallback === undefined ? "" : ` (default ${fallback})`}`);
+  });
+  if (known.some(({ kind }) => kind === "duration")) io.out(`\n${TIMES}`);
+  if (known[0]) io.out(`Every flag has a variable: --${known[0].name} is ${variableOf(known[0])}.`);
   io.out(`\nexample: ${example}`);
 }

@@ -7,6 +7,7 @@ export const migrateCommand: Command = {
   purpose: "apply the database's migrations, take them back, or show them",
   usage: "migrate up [--to TAG] | down [N] | status",
   flags: ["data", "to"],
+  words: ["up", "down", "status"],
   example: "artel migrate status --data ./data",
   async run(args, io) {
     const call = readCall("migrate", args, migrateCommand.flags, io.environment, 2);

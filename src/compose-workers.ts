@@ -13,6 +13,7 @@ import { processes, threads } from "./workers/hands.ts";
 import type { Source } from "./workers/messages.ts";
 import { Supervisor } from "./workers/supervisor.ts";
 import { type LoadedFiles, listTaskFiles, loadTaskFiles } from "./workers/task-files.ts";
+import { TaskFolder } from "./workers/task-folder.ts";
 
 /** Files that a Worker starts; scripts/build.ts puts them into the executable. */
 const THREAD_ENTRY = new URL("./workers/thread.ts", import.meta.url);
@@ -24,6 +25,8 @@ export interface WorkerSettings {
   readonly threads: number;
   readonly slots: number;
   readonly tasksDirectory: string | undefined;
+  /** Whether task files are loaded again when they change. */
+  readonly watchTasks: boolean;
   /** Undefined: all. */
   readonly queues?: readonly string[] | undefined;
   readonly allowPrivateHosts: boolean;
@@ -39,12 +42,15 @@ export interface RedisSettings {
 }
 
 /** The task definitions of this process: the built-in ones and those of a folder. Throws StartupError `tasks_unreadable`. */
-export async function loadSources(directory: string | undefined, log: Log): Promise<LoadedFiles> {
+export async function openTasks(settings: Pick<WorkerSettings, "tasksDirectory" | "watchTasks">, log: Log): Promise<TaskFolder> {
+  const directory = settings.tasksDirectory;
   const builtin = builtinPolicies.map((policy) => ({ policy }));
-  if (directory === undefined) return { sources: builtin, broken: [] };
-  const { sources, broken } = await loadTasks(directory);
-  for (const { file, reason } of broken) log.error("task file left out", { file, reason });
-  return { sources: [...builtin, ...sources], broken };
+  const load = async (): Promise<LoadedFiles> => {
+    if (directory === undefined) return { sources: builtin, broken: [] };
+    const { sources, broken } = await loadTasks(directory);
+    return { sources: [...builtin, ...sources], broken };
+  };
+  return await TaskFolder.open({ directory, watch: settings.watchTasks, load, log });
 }
 
 /** Loads the files of a tasks folder; throws StartupError `tasks_unreadable`. */
@@ -141,7 +147,7 @@ interface SupervisorOf {
 }
 
 /** A broken task file takes its own task out and nothing else: the service is ready, and says what is missing. */
-export function taskFilesCheck({ broken }: LoadedFiles): Check {
+export function taskFilesCheck({ loaded: { broken } }: TaskFolder): Check {
   return broken.length === 0 ? { ok: true } : { ok: true, detail: broken.map(({ reason }) => reason).join("; ") };
 }
 
@@ -158,7 +164,7 @@ export interface WorkSettings extends WorkerSettings {
 }
 
 export interface RunningWorkers {
-  /** The tasks that are served here. */
+  /** The tasks that are served here at the start. */
   readonly tasks: readonly string[];
   /** The address of /health and /metrics, if there is one. */
   readonly url: string | undefined;
@@ -172,10 +178,11 @@ export interface RunningWorkers {
  * @throws StartupError; nothing is left running
  */
 export async function startWorkers(settings: WorkSettings, log: Log): Promise<RunningWorkers> {
-  const files = await loadSources(settings.tasksDirectory, log);
+  const folder = await openTasks(settings, log);
   await refuseRedis(settings.redis, undefined);
   const broker = await openRedis(settings.redis, log);
-  const supervisor = supervisorOf(settings, { broker, sources: files.sources, redis: settings.redis }, log);
+  const supervisor = supervisorOf(settings, { broker, sources: folder.loaded.sources, redis: settings.redis }, log);
+  folder.watch(() => supervisor.renew(folder.loaded.sources));
   const { servePulse } = await import("./http/pulse.ts");
   const pulse =
     settings.port === undefined
@@ -184,7 +191,7 @@ export async function startWorkers(settings: WorkSettings, log: Log): Promise<Ru
           { host: settings.host, port: settings.port },
           {
             version: settings.version,
-            checks: () => ({ broker: brokerCheck(broker), tasks: taskFilesCheck(files) }),
+            checks: () => ({ broker: brokerCheck(broker), tasks: taskFilesCheck(folder) }),
             running: () => supervisor.running,
           },
         ).catch(async (error: unknown) => {
@@ -192,14 +199,16 @@ export async function startWorkers(settings: WorkSettings, log: Log): Promise<Ru
           throw error;
         });
   supervisor.start();
+  folder.start();
   const stop = async (deadlineMs: number): Promise<void> => {
+    await folder.stop();
     await supervisor.stop(deadlineMs);
     await broker.stop();
     await pulse?.stop();
   };
   let stopping: Promise<void> | undefined;
   return {
-    tasks: files.sources.map(({ policy }) => policy.name),
+    tasks: folder.loaded.sources.map(({ policy }) => policy.name),
     url: pulse?.url,
     stop: (deadlineMs) => (stopping ??= stop(deadlineMs)),
   };

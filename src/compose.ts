@@ -5,8 +5,8 @@ import { join } from "node:path";
 import type { Server } from "bun";
 import {
   brokerCheck,
-  loadSources,
   openRedis,
+  openTasks,
   type RedisSettings,
   refuseRedis,
   supervisorOf,
@@ -53,7 +53,8 @@ import { Tasks } from "./services/tasks.ts";
 import { Window } from "./services/window.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
 import { flightKey, readFlights, removeFlights } from "./workers/flight.ts";
-import { type LoadedFiles, listTaskFiles } from "./workers/task-files.ts";
+import { listTaskFiles } from "./workers/task-files.ts";
+import type { TaskFolder } from "./workers/task-folder.ts";
 
 export interface ServerSettings extends WorkerSettings {
   readonly host: string;
@@ -97,13 +98,13 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
     undo.push(() => database.close());
     const migrated = migrateUp(database.db);
     if (migrated.tags.length > 0) log.info("migrated the database", { migrations: migrated.tags, copy: migrated.copy });
-    const files = await loadSources(settings.tasksDirectory, log);
+    const folder = await openTasks(settings, log);
     const store = new SqliteTasks(database.db, systemRandom.uuid);
     const broker = settings.redis
       ? await openRedis(settings.redis, log, store.directory)
       : new EmbeddedBroker({ clock: systemClock, epoch: systemRandom.uuid() });
     undo.push(() => broker.stop());
-    const parts = await assemble(settings, log, directory.path, { database, store, broker, secret, files });
+    const parts = await assemble(settings, log, directory.path, { database, store, broker, secret, folder });
     const server = await listen(parts.app, settings);
     undo.push(() => server.stop(true));
     await parts.start(server);
@@ -129,14 +130,14 @@ interface Opened {
   readonly store: SqliteTasks;
   readonly broker: Broker;
   readonly secret: string;
-  readonly files: LoadedFiles;
+  readonly folder: TaskFolder;
 }
 
 async function assemble(
   settings: ServerSettings,
   log: Log,
   directory: string,
-  { database, store, broker, secret, files }: Opened,
+  { database, store, broker, secret, folder }: Opened,
 ) {
   const clock = systemClock;
   const random = systemRandom;
@@ -161,7 +162,7 @@ async function assemble(
   const flights = readFlights(directory);
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
   const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
-  const definitions = new DefinitionRegistry(files.sources.map(({ policy }) => policy));
+  const definitions = new DefinitionRegistry(folder.offered);
   const tasks = new Tasks({
     store,
     work,
@@ -192,9 +193,13 @@ async function assemble(
       : undefined;
   const supervisor = supervisorOf(
     settings,
-    { broker, worker, sources: files.sources, redis: settings.redis, flights: directory },
+    { broker, worker, sources: folder.loaded.sources, redis: settings.redis, flights: directory },
     log,
   );
+  folder.watch(() => {
+    definitions.replace(folder.offered);
+    supervisor.renew(folder.loaded.sources);
+  });
   const retention = new Retention({
     store,
     work,
@@ -218,7 +223,7 @@ async function assemble(
     checks: () => ({
       database: { ok: recorder.healthy && work.canStore() },
       broker: brokerCheck(broker),
-      tasks: taskFilesCheck(files),
+      tasks: taskFilesCheck(folder),
     }),
     metrics: metricsText({
       version: settings.version,
@@ -253,10 +258,12 @@ async function assemble(
       watch.start();
       checkpoints.start();
       supervisor.start();
+      folder.start();
     },
 
     /** Forward only: no new work, running work to its end or back to the queue, then what is stored, then the sockets. */
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
+      await folder.stop();
       await scheduler.stop();
       predecessor?.stop();
       watch.stop();

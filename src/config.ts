@@ -43,6 +43,9 @@ const MAX_COUNT = 999_999_999;
 const MAX_DURATION_MS = 100 * 365 * 86_400_000;
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
+/** A switch by its variable. */
+const ON = new Set(["true", "1"]);
+const OFF = new Set(["false", "0"]);
 const DURABILITIES = ["normal", "full"] as const;
 
 export const FLAGS = {
@@ -69,6 +72,7 @@ export const FLAGS = {
     help: "tasks that one thread runs at the same time",
   },
   tasks: { name: "tasks", kind: "text", value: "DIR", help: "folder of task files" },
+  noWatch: { name: "no-watch", kind: "switch", help: "load task files once, and not again when they change" },
   logLevel: { name: "log-level", kind: "level", fallback: "info", help: "debug, info, warn or error" },
   drain: { name: "drain", kind: "duration", fallback: "8s", help: "how long running tasks may go on after SIGTERM" },
   retention: { name: "retention", kind: "duration", fallback: "7d", help: "how long ended tasks are kept" },
@@ -102,6 +106,8 @@ export interface Call {
   /** Milliseconds. */
   duration(flag: FlagKey): number;
   list(flag: FlagKey): readonly string[];
+  /** Of a switch. */
+  on(flag: FlagKey): boolean;
   readonly words: readonly string[];
 }
 
@@ -132,6 +138,7 @@ export function readCall(
     count: (key) => (text(key) === undefined ? undefined : Number(text(key))),
     duration: (key) => parseDuration(need(key)),
     list: (key) => listOf(need(key)),
+    on: (key) => ON.has(need(key)),
     words: given.positionals,
   };
 }
@@ -204,6 +211,8 @@ function expectation(flag: Flag, text: string): string | undefined {
       return LEVELS.some((level) => level === text) ? undefined : `one of ${LEVELS.join(", ")}`;
     case "durability":
       return text === "normal" || text === "full" ? undefined : "normal or full";
+    case "switch":
+      return ON.has(text) || OFF.has(text) ? undefined : "1 or 0";
     case "duration":
       return isDuration(text) ? undefined : "a duration such as 500ms, 30s, 5m or 7d";
     case "queues":

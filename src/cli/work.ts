@@ -10,7 +10,7 @@ export const workCommand: Command = {
   name: "work",
   purpose: "run tasks for a server, from its Redis, on this machine",
   usage: "work --redis URL [flags]",
-  flags: ["redis", "namespace", "queues", "threads", "slots", "tasks", "logLevel", "drain", "host", "pulsePort"],
+  flags: ["redis", "namespace", "queues", "threads", "slots", "tasks", "noWatch", "logLevel", "drain", "host", "pulsePort"],
   example: "artel work --redis redis://10.0.0.5:6379 --tasks ./tasks --queues default,mail",
   lasting: true,
   async run(args, io) {
@@ -30,6 +30,7 @@ export const workCommand: Command = {
           threads: call.count("threads") ?? availableParallelism(),
           slots: call.count("slots") ?? 1,
           tasksDirectory: call.text("tasks"),
+          watchTasks: !call.on("noWatch"),
           allowPrivateHosts: io.environment["ARTEL_ALLOW_PRIVATE_HOSTS"] === "1",
           host: call.need("host"),
           port: port === undefined ? undefined : Number(port),

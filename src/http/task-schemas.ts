@@ -33,7 +33,12 @@ const summary = {
 };
 
 export const TaskSummarySchema = t.Object(summary);
-export const TaskSchema = t.Object({ ...summary, args: Any, result: Any });
+export const TaskSchema = t.Object({
+  ...summary,
+  args: Any,
+  result: Any,
+  waiting: t.Optional(t.String({ description: "Of a queued task: why it waits for longer than its turn." })),
+});
 export const AcceptedSchema = t.Object({ task_id: t.String({ format: "uuid" }), status: StatusSchema });
 export const BatchAcceptedSchema = t.Object({ task_ids: t.Array(t.String({ format: "uuid" })) });
 export const TaskPageSchema = t.Object({ items: t.Array(TaskSummarySchema), next_cursor: Nullable(t.String()) });

@@ -143,9 +143,14 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         detail: describe("listTasks", "Tasks, newest first", [200, "A page", schemas.TaskPageSchema], [403, 422]),
       },
     )
-    .get("/:name", async ({ params, request }) => json(200, taskJson(tasks.show(await caller(request), params.name))), {
-      detail: describe("getTask", "Read a task: status, progress, result", [200, "The task", schemas.TaskSchema], [404]),
-    })
+    .get(
+      "/:name",
+      async ({ params, request }) => {
+        const task = tasks.show(await caller(request), params.name);
+        return json(200, taskJson(task, await tasks.whyWaiting(task)));
+      },
+      { detail: describe("getTask", "Read a task: status, progress, result", [200, "The task", schemas.TaskSchema], [404]) },
+    )
     .get(
       "/:name/logs",
       async ({ params, request }) => {

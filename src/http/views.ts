@@ -10,8 +10,10 @@ export function taskSummaryJson(task: StoredTask): string {
   return `{${head(task)},${tail(task)}}`;
 }
 
-export function taskJson(task: TaskWithBody): string {
-  return `{${head(task)},"args":${task.args},"result":${task.result ?? "null"},${tail(task)}}`;
+/** @param waiting why it waits for longer than its turn; undefined: it does not */
+export function taskJson(task: TaskWithBody, waiting?: string): string {
+  const why = waiting === undefined ? "" : `,"waiting":${JSON.stringify(waiting)}`;
+  return `{${head(task)},"args":${task.args},"result":${task.result ?? "null"},${tail(task)}${why}}`;
 }
 
 /** Results larger than this are left out of notices, in bytes. */

@@ -5,16 +5,29 @@ import type { Check } from "./schema-check.ts";
 
 /** The definitions on offer. The validator library is loaded with the first input, so that no start waits for it. */
 export class DefinitionRegistry implements Definitions {
-  readonly #known = new Map<string, KnownTask>();
+  #known = new Map<string, KnownTask>();
 
   constructor(policies: readonly TaskPolicy[] = []) {
-    for (const policy of policies) this.add(policy);
+    this.replace(policies);
+  }
+
+  /** What is on offer from now on. @throws InvalidInput `duplicate_task`; then nothing has changed */
+  replace(policies: readonly TaskPolicy[]): void {
+    const before = this.#known;
+    this.#known = new Map();
+    try {
+      for (const policy of policies) this.add(policy, before.get(policy.name));
+    } catch (error) {
+      this.#known = before;
+      throw error;
+    }
   }
 
   /** @throws InvalidInput `duplicate_task` when the name is taken */
-  add(policy: TaskPolicy): void {
+  add(policy: TaskPolicy, before?: KnownTask): void {
     if (this.#known.has(policy.name)) throw new InvalidInput("duplicate_task", `there is a task "${policy.name}" already`);
-    this.#known.set(policy.name, { policy, check: lazyCheck(policy) });
+    const same = before !== undefined && Bun.deepEquals(before.policy, policy);
+    this.#known.set(policy.name, same ? before : { policy, check: lazyCheck(policy) });
   }
 
   get(name: string): KnownTask | undefined {

@@ -11,6 +11,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { Staffing } from "./staffing.ts";
 import { Transitions } from "./transitions.ts";
 
 /** Whose tasks a call may touch. */
@@ -58,9 +59,11 @@ interface Parts {
 /** What users do with tasks. Whatever it answers has been committed. */
 export class Tasks {
   readonly #parts: Parts;
+  readonly #staffing: Staffing;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#staffing = new Staffing(parts.hub, parts.clock);
   }
 
   definitions(): readonly TaskPolicy[] {
@@ -116,6 +119,11 @@ export class Tasks {
     const task = this.#parts.store.withBody(id);
     if (!task || !mayTouch(caller, task)) throw notFound();
     return this.#parts.recorder.current(task);
+  }
+
+  /** Why a queued task may wait for longer than its turn, for its owner; undefined: it does not, or nobody knows. */
+  whyWaiting(task: StoredTask): Promise<string | undefined> {
+    return this.#staffing.whyWaiting(task);
   }
 
   /** @throws NotFound `task_not_found` */

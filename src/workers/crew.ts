@@ -15,7 +15,8 @@ const RESTART_MS = 1_000;
 interface Parts {
   readonly kind: HandKind;
   readonly size: number;
-  readonly init: Omit<ThreadInit, "table" | "flight">;
+  /** What a thread that starts now is started with. */
+  readonly init: () => Omit<ThreadInit, "table" | "flight">;
   /** Where threads leave word of what they run; undefined: nowhere. */
   readonly flights?: string | undefined;
   readonly log: Log;
@@ -64,6 +65,12 @@ export class Crew {
     this.#fill();
   }
 
+  /** New threads take the place of all, which end with what they are running. */
+  renew(): void {
+    for (const worker of this.#workers) worker.retire();
+    this.#fill();
+  }
+
   workers(): readonly SlotWorker[] {
     return [...this.#workers];
   }
@@ -78,10 +85,10 @@ export class Crew {
 
   /** Bun has crashed when many threads started at the same time under load, so the next waits until the last is ready. */
   #fill(): void {
-    if (this.#stopped || this.#starting || this.#workers.size >= this.#parts.size) return;
+    if (this.#stopped || this.#starting || this.#serving >= this.#parts.size) return;
     this.#count += 1;
     const flight = this.#parts.flights === undefined ? undefined : flightFile(this.#parts.flights, this.#count);
-    const worker = new SlotWorker(this.#parts.kind, { ...this.#parts.init, flight }, this.#events);
+    const worker = new SlotWorker(this.#parts.kind, { ...this.#parts.init(), flight }, this.#events);
     if (flight !== undefined) this.#flightFiles.set(worker, flight);
     this.#starting = worker;
     this.#workers.add(worker);
@@ -106,13 +113,16 @@ export class Crew {
     }, RESTART_MS);
   }
 
-  /** One thread at a time gets no more jobs and ends with its last one. */
+  get #serving(): number {
+    return [...this.#workers].filter(({ retiring }) => !retiring).length;
+  }
+
+  /** One thread at a time; a new one takes its place at once. */
   #recycle(worker: SlotWorker): void {
     const worn = worker.ranJobs >= RECYCLE_JOBS || worker.heapBytes >= RECYCLE_HEAP_BYTES;
-    if (worn && ![...this.#workers].some((other) => other.retiring)) {
-      worker.retiring = true;
-      this.#parts.log.info("recycling a worker thread", { jobs: worker.ranJobs, heap_bytes: worker.heapBytes });
-    }
-    if (worker.retiring && worker.heldCount === 0 && worker.alive) worker.kill();
+    if (!worn || [...this.#workers].some(({ retiring }) => retiring)) return;
+    worker.retire();
+    this.#parts.log.info("recycling a worker thread", { jobs: worker.ranJobs, heap_bytes: worker.heapBytes });
+    this.#fill();
   }
 }

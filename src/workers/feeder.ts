@@ -24,7 +24,6 @@ export interface Feed {
 export class Feeder implements Feed {
   readonly #parts: SettlementParts;
   readonly #settlement: Settlement;
-  readonly #tasks: readonly string[];
   readonly #workers: () => readonly SlotWorker[];
   /** Slots that claims under way are for. */
   #reserved = 0;
@@ -37,7 +36,6 @@ export class Feeder implements Feed {
   constructor(parts: SettlementParts, settlement: Settlement, workers: () => readonly SlotWorker[]) {
     this.#parts = parts;
     this.#settlement = settlement;
-    this.#tasks = [...parts.policies.keys()];
     this.#workers = workers;
   }
 
@@ -71,10 +69,10 @@ export class Feeder implements Feed {
   }
 
   async #claimFor(free: number): Promise<void> {
-    const { broker, worker, log } = this.#parts;
+    const { broker, worker, offer, log } = this.#parts;
     let jobs: readonly Job[] = [];
     try {
-      jobs = await broker.claim({ worker, max: free, tasks: this.#tasks, alone: false });
+      jobs = await broker.claim({ worker, max: free, tasks: offer.names, alone: false });
     } catch (error) {
       log.error("could not claim", { error: String(error) });
       clearTimeout(this.#retry);

@@ -39,7 +39,7 @@ export function hostTasks(
       case "work":
         return consumer?.look();
       case "quiet":
-        return void consumer?.quiet().then(() => send({ kind: "quiet" }));
+        return void Promise.resolve(consumer?.quiet()).then(() => send({ kind: "quiet" }));
     }
   };
 }

@@ -1,6 +1,5 @@
 import { Unavailable } from "../domain/errors.ts";
 import type { Job } from "../ports/broker.ts";
-import type { ThreadInit } from "./messages.ts";
 import type { Settlement, SettlementParts } from "./settlement.ts";
 import { type HandKind, SlotWorker } from "./slot-worker.ts";
 
@@ -13,7 +12,7 @@ interface Parts {
   readonly kind: HandKind;
   /** How many suspects may run at the same time. */
   readonly size: number;
-  readonly init: Omit<ThreadInit, "table" | "slots" | "atOnce" | "flight" | "ownBroker">;
+  readonly allowPrivateHosts: boolean;
 }
 
 /**
@@ -72,9 +71,9 @@ export class Isolation {
   }
 
   async #claim(room: number): Promise<void> {
-    const { broker, worker, policies, queues, log } = this.#parts.claims;
+    const { broker, worker, offer, queues, log } = this.#parts.claims;
     try {
-      const jobs = await broker.claim({ worker, max: room, tasks: [...policies.keys()], queues, alone: true });
+      const jobs = await broker.claim({ worker, max: room, tasks: offer.names, queues, alone: true });
       for (const job of jobs) this.#run(job);
     } catch (error) {
       if (!(error instanceof Unavailable)) log.error("could not claim a suspect", { error: String(error) });
@@ -83,11 +82,11 @@ export class Isolation {
   }
 
   #run(job: Job): void {
-    const { settlement, kind, init, claims } = this.#parts;
+    const { settlement, kind, allowPrivateHosts, claims } = this.#parts;
     if (this.#quiet) return settlement.release([job]);
     const worker = new SlotWorker(
       kind,
-      { ...init, slots: 1, atOnce: 1 },
+      { sources: claims.offer.sources, allowPrivateHosts, slots: 1, atOnce: 1 },
       {
         ready: () => {
           if (!this.#starting.delete(worker)) return;

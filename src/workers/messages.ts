@@ -59,8 +59,9 @@ export interface ThreadInit {
 export type ToThread =
   | { readonly kind: "run"; readonly jobs: readonly SlotJob[] }
   | { readonly kind: "stop"; readonly slot: number; readonly id: string; readonly fence: number; readonly reason: StopReason }
-  /** To a thread that claims by itself: there may be work; or it is to claim no more, and to say when that is so. */
+  /** To a thread that claims by itself: there may be work. */
   | { readonly kind: "work" }
+  /** It is to claim no more, and to say when that is so. */
   | { readonly kind: "quiet" };
 
 export interface TaskLines {

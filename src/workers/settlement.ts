@@ -1,8 +1,8 @@
-import type { TaskPolicy } from "../domain/definition.ts";
 import { backoffMs } from "../domain/retry.ts";
 import type { BrokerWorker, JobRef, Outcome } from "../ports/broker.ts";
 import type { Clock, Log, Random } from "../ports/runtime.ts";
 import type { FromThread, HeldJob } from "./messages.ts";
+import type { Offer } from "./offer.ts";
 import { timedOut } from "./run.ts";
 import type { LeftJob, SlotWorker } from "./slot-worker.ts";
 
@@ -10,7 +10,7 @@ export interface SettlementParts {
   readonly broker: BrokerWorker;
   /** Who holds the leases. */
   readonly worker: string;
-  readonly policies: ReadonlyMap<string, TaskPolicy>;
+  readonly offer: Offer;
   /** The queues that are served; undefined: all. */
   readonly queues?: readonly string[] | undefined;
   readonly clock: Clock;
@@ -60,7 +60,7 @@ export class Settlement {
   }
 
   #retryInMs(job: HeldJob): number {
-    const policy = this.#parts.policies.get(job.name);
+    const policy = this.#parts.offer.policy(job.name);
     return policy ? backoffMs(policy.retry, job.attempt, this.#parts.random.fraction()) : 0;
   }
 

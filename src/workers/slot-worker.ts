@@ -58,7 +58,7 @@ export class SlotWorker {
   ranJobs = 0;
   heapBytes = 0;
   /** Gets no more jobs; ends when it has none left. */
-  retiring = false;
+  #retiring = false;
   /** It was ended on purpose: jobs that go down with it are not to blame. */
   killed = false;
   readonly #table: SlotTable;
@@ -74,6 +74,8 @@ export class SlotWorker {
   #ended = false;
   /** There once it was asked to claim no more. */
   #quiet: PromiseWithResolvers<void> | undefined;
+  /** It claims no more, as it has said after it was to retire. */
+  #silent = false;
 
   constructor(kind: HandKind, init: Omit<ThreadInit, "table">, events: WorkerEvents) {
     this.#table = new SlotTable(init.slots);
@@ -88,18 +90,22 @@ export class SlotWorker {
     );
   }
 
+  get retiring(): boolean {
+    return this.#retiring;
+  }
+
   get heldCount(): number {
     return this.#heldCount;
   }
 
   /** It can take jobs, and has none. */
   get idle(): boolean {
-    return this.#ready && !this.#ended && !this.retiring && this.#heldCount === 0;
+    return this.#ready && !this.#ended && !this.#retiring && this.#heldCount === 0;
   }
 
   /** How many more jobs it can take now. */
   get freeSlots(): number {
-    if (!this.#ready || this.#ended || this.retiring) return 0;
+    if (!this.#ready || this.#ended || this.#retiring) return 0;
     const room = this.#meanMs < SHORT_MS ? this.#slots.length : this.#atOnce;
     return Math.max(0, room - this.#heldCount);
   }
@@ -160,7 +166,7 @@ export class SlotWorker {
 
   /** Tells a thread that claims by itself that there may be work. */
   work(): void {
-    if (this.#ready && !this.#ended && !this.retiring && !this.#quiet) this.#send({ kind: "work" });
+    if (this.#ready && !this.#ended && !this.#quiet) this.#send({ kind: "work" });
   }
 
   /** Has a thread that claims by itself claim no more. Resolves once none is under way, or with its end. */
@@ -169,6 +175,26 @@ export class SlotWorker {
     if (this.#ended || !this.#ready) this.#quiet.resolve();
     else this.#send({ kind: "quiet" });
     return this.#quiet.promise;
+  }
+
+  /** It gets no more jobs and ends with its last one; at once where it has none. */
+  retire(): void {
+    if (this.#retiring) return;
+    this.#retiring = true;
+    // One that is still starting is ended once it has: to end a thread while it loads has crashed the process.
+    if (this.#ready) this.#retire();
+  }
+
+  #retire(): void {
+    this.#quiet = undefined;
+    void this.quiet().then(() => {
+      this.#silent = true;
+      this.#endRetired();
+    });
+  }
+
+  #endRetired(): void {
+    if (this.#silent && this.#heldCount === 0 && !this.#ended) this.kill();
   }
 
   kill(): void {
@@ -185,7 +211,8 @@ export class SlotWorker {
     switch (message.kind) {
       case "ready":
         this.#ready = true;
-        if (this.#quiet) void this.quiet();
+        if (this.#retiring) this.#retire();
+        else if (this.#quiet) void this.quiet();
         return this.#events.ready(this);
       case "line":
         return this.#events.line(this, message);
@@ -197,7 +224,8 @@ export class SlotWorker {
         this.heapBytes = message.heapBytes;
         this.ranJobs += message.ended;
         for (const slot of message.slots) this.#forget(slot);
-        return this.#events.freed?.(this);
+        this.#events.freed?.(this);
+        return this.#endRetired();
       case "quiet":
         return this.#quiet?.resolve();
     }
@@ -212,6 +240,7 @@ export class SlotWorker {
     }
     for (const slot of report.freed) this.#free(slot);
     this.#events.report(this, report);
+    this.#endRetired();
   }
 
   /** What a thread has taken by itself. */

@@ -1,4 +1,3 @@
-import type { TaskPolicy } from "../domain/definition.ts";
 import { Unavailable } from "../domain/errors.ts";
 import {
   type BrokerHub,
@@ -15,6 +14,7 @@ import { Crew } from "./crew.ts";
 import { type Feed, Feeder } from "./feeder.ts";
 import { Isolation } from "./isolation.ts";
 import type { HeldJob, OwnBroker, Source, StopReason } from "./messages.ts";
+import { Offer } from "./offer.ts";
 import { OwnClaims } from "./own-claims.ts";
 import { Settlement, type SettlementParts } from "./settlement.ts";
 import type { HandKind, Held, SlotWorker } from "./slot-worker.ts";
@@ -59,8 +59,8 @@ export class Supervisor implements Service {
   readonly #settlement: Settlement;
   readonly #crew: Crew;
   readonly #feed: Feed;
-  readonly #policies: ReadonlyMap<string, TaskPolicy>;
-  readonly #info: WorkerInfo | undefined;
+  readonly #offer: Offer;
+  readonly #info: Omit<WorkerInfo, "tasks"> | undefined;
   readonly #isolation: Isolation;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   readonly #subscriptions: Unsubscribe[] = [];
@@ -70,18 +70,17 @@ export class Supervisor implements Service {
   constructor(parts: Parts) {
     this.#parts = parts;
     const { broker, worker, clock, random, log, sources, slots, queues, allowPrivateHosts } = parts;
-    const policies = new Map(sources.map(({ policy }) => [policy.name, policy]));
-    this.#policies = policies;
+    const offer = new Offer(sources);
+    this.#offer = offer;
     this.#info = parts.threads === 0 ? undefined : infoOf(parts);
-    const claims: SettlementParts = { broker, worker, policies, queues, clock, random, log };
+    const claims: SettlementParts = { broker, worker, offer, queues, clock, random, log };
     const ownBroker = parts.ownBroker && { ...parts.ownBroker, worker, queues };
     this.#settlement = new Settlement(claims);
-    const init = { sources, allowPrivateHosts };
     this.#crew = new Crew(
       {
         kind: parts.threadKind,
         size: parts.threads,
-        init: { ...init, slots: slots * PREFETCH, atOnce: slots, ownBroker },
+        init: () => ({ sources: offer.sources, allowPrivateHosts, slots: slots * PREFETCH, atOnce: slots, ownBroker }),
         flights: parts.flights,
         log,
       },
@@ -107,7 +106,7 @@ export class Supervisor implements Service {
       claims,
       kind: parts.processKind,
       size: Math.min(parts.threads, 2),
-      init,
+      allowPrivateHosts,
     });
   }
 
@@ -134,6 +133,19 @@ export class Supervisor implements Service {
   stop(deadlineMs: number): Promise<void> {
     this.#stopping ??= this.#drain(deadlineMs);
     return this.#stopping;
+  }
+
+  /**
+   * Task files have changed: attempts that begin from now on run the new code, those under way end on the old one. What has not
+   * begun goes back at no cost.
+   */
+  renew(sources: readonly Source[]): void {
+    this.#offer.renew(sources);
+    if (this.#parts.threads === 0 || this.#stopping !== undefined) return;
+    this.#settlement.release(this.#crew.workers().flatMap(takeBack));
+    this.#crew.renew();
+    this.#beat();
+    this.#look(UNKNOWN_WORK);
   }
 
   /** Jobs in this process's hands. */
@@ -204,7 +216,7 @@ export class Supervisor implements Service {
       return worker.kill();
     }
     const begunAt = worker.begunAt(held);
-    const timeoutMs = this.#policies.get(held.job.name)?.timeoutMs ?? 0;
+    const timeoutMs = this.#offer.policy(held.job.name)?.timeoutMs ?? 0;
     if (begunAt !== undefined && now - begunAt > timeoutMs) worker.stop(held, "timeout", now);
   }
 
@@ -212,7 +224,7 @@ export class Supervisor implements Service {
     const { broker, worker, log } = this.#parts;
     const refs: JobRef[] = this.#workers().flatMap((each) => each.held().map(({ job }) => ({ id: job.id, fence: job.fence })));
     broker
-      .heartbeat(worker, refs, this.#info)
+      .heartbeat(worker, refs, this.#info && { ...this.#info, tasks: this.#offer.names })
       .then(async (answer) => {
         if (answer.cancelled.length > 0) this.#cancel(new Set(answer.cancelled));
         const lost = new Set(answer.lost.map((ref) => ref.id));
@@ -250,14 +262,20 @@ export class Supervisor implements Service {
   }
 }
 
-const infoOf = ({ about, threads, slots, queues, sources, clock }: Parts): WorkerInfo => ({
+const infoOf = ({ about, threads, slots, queues, clock }: Parts): Omit<WorkerInfo, "tasks"> => ({
   ...about,
   threads,
   slots,
   queues,
-  tasks: sources.map(({ policy }) => policy.name),
   startedAt: clock.now(),
 });
+
+/** Of a worker's jobs those that have not begun. */
+const takeBack = (worker: SlotWorker): JobRef[] =>
+  worker
+    .held()
+    .filter((held) => worker.revoke(held))
+    .map(({ job }) => job);
 
 /** Resolves with the work, or without it when the time is up. */
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

@@ -93,6 +93,7 @@ export class TestServer {
         redis: await brokerOfRun(),
         threads: 1,
         slots: 64,
+        watchTasks: true,
         tasksDirectory: tasks,
         retentionMs: 7 * 86_400_000,
         maxQueued: 1_000_000,

@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dir, "..");
 const ENTRIES = ["src/main.ts", "src/workers/thread.ts", "src/workers/loader.ts"];
 
 /** What the executable is made of. */
-const SOURCES = ["src", "drizzle", "package.json", "bun.lock", "tsconfig.json", "scripts/build.ts"];
+const SOURCES = ["src", "drizzle", "package.json", "bun.lock", "tsconfig.json", "scripts/build.ts", "scripts/declarations.ts"];
 
 const FLAGS = [
   "--compile",

@@ -1,9 +1,11 @@
 /** The program: finds the command, runs it, and is the only place that ends the process. */
 import { keepFreedMemory } from "./cli/allocator.ts";
+import { checkCommand } from "./cli/check.ts";
 import type { Command, Io } from "./cli/commands.ts";
 import { completeCommand, completionCommand } from "./cli/completion.ts";
 import { healthCommand } from "./cli/health.ts";
 import { find, helpCommand } from "./cli/help.ts";
+import { initCommand } from "./cli/init.ts";
 import { isolateCommand } from "./cli/isolate.ts";
 import { migrateCommand } from "./cli/migrate.ts";
 import { openapiCommand } from "./cli/openapi.ts";
@@ -21,6 +23,8 @@ const commands: readonly Command[] = [
   serveCommand,
   workCommand,
   migrateCommand,
+  initCommand,
+  checkCommand,
   openapiCommand,
   healthCommand,
   completionCommand,

@@ -5,6 +5,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
+import { checkTaskName } from "./task-name.ts";
 
 /** TypeBox's schema builder: `t.Object({ url: t.String() })`. */
 export const t = Type;
@@ -54,12 +55,9 @@ export interface TaskOptions<Input extends TSchema, Output> {
   run(input: Static<Input>, ctx: TaskContext): Output | Promise<Output>;
 }
 
-const NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
 const QUEUE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "run"]);
 const RETRY_OPTIONS = new Set(["attempts", "backoff", "maxBackoff"]);
-/** Paths under /tasks that are routes of their own. */
-const RESERVED = new Set(["definitions"]);
 const MAX_TIMEOUT_MS = 7 * 86_400_000;
 const MAX_WAIT_MS = 366 * 86_400_000;
 
@@ -105,14 +103,6 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
     },
     run: options.run,
   };
-}
-
-/** @throws InvalidInput `invalid_definition` when `name` cannot stand in a route */
-export function checkTaskName(name: string): void {
-  if (typeof name !== "string" || !NAME.test(name)) {
-    throw new InvalidInput("invalid_definition", `"${name}" is no task name: it must match ${NAME.source}`);
-  }
-  if (RESERVED.has(name)) throw new InvalidInput("invalid_definition", `"${name}" is a reserved task name`);
 }
 
 function refuseUnknown(value: object, known: ReadonlySet<string>, where: string): void {

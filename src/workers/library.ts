@@ -4,6 +4,7 @@ import type { TaskDefinition } from "../domain/definition.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import * as artel from "../tasks/artel.ts";
 import { loadBuiltin } from "../tasks/builtin.ts";
+import { checkTaskName } from "../tasks/task-name.ts";
 import type { Source } from "./messages.ts";
 
 /** Makes `import … from "artel"` resolve in this thread, for files that lie outside the executable. */
@@ -32,7 +33,7 @@ export async function importTask(file: string): Promise<TaskDefinition> {
     throw new InvalidInput("invalid_definition", "the default export is no task: write `export default task({ … })`");
   }
   const name = definition.policy.name || basename(file, extname(file));
-  artel.checkTaskName(name);
+  checkTaskName(name);
   return { policy: { ...definition.policy, name }, run: definition.run };
 }
 

@@ -56,9 +56,9 @@ export async function openTasks(settings: Pick<WorkerSettings, "tasksDirectory" 
 /** Loads the files of a tasks folder; throws StartupError `tasks_unreadable`. */
 export async function loadTasks(directory: string): Promise<LoadedFiles> {
   const files = listTaskFiles(directory);
-  const { checkSchema } = await import("./services/schema-check.ts");
+  const { checkPolicy } = await import("./services/schema-check.ts");
   const taken = builtinPolicies.map(({ name }) => name);
-  return await loadTaskFiles(LOADER_ENTRY, files, taken, ({ input }) => checkSchema(input));
+  return await loadTaskFiles(LOADER_ENTRY, files, taken, checkPolicy);
 }
 
 /**

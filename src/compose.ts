@@ -26,6 +26,7 @@ import { directoryOf, refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { MetaRows } from "./drivers/sqlite/meta-rows.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
 import { preparedOn } from "./drivers/sqlite/prepared.ts";
+import { SqliteSchedules } from "./drivers/sqlite/schedules.ts";
 import { SqliteTasks } from "./drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "./drivers/sqlite/unit-of-work.ts";
 import { systemClock, systemRandom } from "./drivers/system.ts";
@@ -47,7 +48,9 @@ import { Quotas } from "./services/quotas.ts";
 import { Reconciler } from "./services/reconciler.ts";
 import { Recorder } from "./services/recorder.ts";
 import { Retention } from "./services/retention.ts";
+import { scheduleOwner } from "./services/schedule-owner.ts";
 import { Scheduler } from "./services/scheduler.ts";
+import { Schedules } from "./services/schedules.ts";
 import { TaskCounts } from "./services/task-counts.ts";
 import { Tasks } from "./services/tasks.ts";
 import { Window } from "./services/window.ts";
@@ -175,9 +178,11 @@ async function assemble(
     quotas,
     clock,
   });
+  const accountStore = sqliteAccounts(orm);
+  const passwords = new Argon2Passwords();
   const accounts = new Accounts({
-    store: sqliteAccounts(orm),
-    passwords: new Argon2Passwords(),
+    store: accountStore,
+    passwords,
     signer: await jwtSigner(secret, clock),
     limits: new Limits(),
     clock,
@@ -196,8 +201,18 @@ async function assemble(
     { broker, worker, sources: folder.loaded.sources, redis: settings.redis, flights: directory },
     log,
   );
+  const schedules = new Schedules({
+    store: new SqliteSchedules(preparedOn(db)),
+    work,
+    tasks,
+    policies: () => definitions.all(),
+    owner: scheduleOwner({ store: accountStore, passwords, clock, random }),
+    clock,
+    log,
+  });
   folder.watch(() => {
     definitions.replace(folder.offered);
+    schedules.renew().catch((error: unknown) => log.error("could not follow the schedules", { error: String(error) }));
     supervisor.renew(folder.loaded.sources);
   });
   const retention = new Retention({
@@ -215,6 +230,7 @@ async function assemble(
   const deps: AppDeps = {
     accounts,
     tasks,
+    schedules,
     notifications,
     workers: () => broker.workers(),
     originAllowed,
@@ -254,6 +270,7 @@ async function assemble(
       predecessor?.start();
       removeFlights(directory);
       scheduler.start();
+      await schedules.start();
       retention.start();
       watch.start();
       checkpoints.start();
@@ -264,6 +281,7 @@ async function assemble(
     /** Forward only: no new work, running work to its end or back to the queue, then what is stored, then the sockets. */
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
       await folder.stop();
+      await schedules.stop();
       await scheduler.stop();
       predecessor?.stop();
       watch.stop();

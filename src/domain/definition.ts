@@ -3,6 +3,8 @@
  * and is used on both sides: the API validates by `input`, a worker thread calls `run`.
  */
 
+import type { Schedule } from "./schedule.ts";
+
 /** A JSON Schema (draft-07 or 2020-12) as plain data. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
@@ -25,6 +27,8 @@ export interface TaskPolicy {
   /** One attempt's limit in milliseconds. */
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
+  /** Undefined: it runs when it is submitted, and only then. */
+  readonly schedule?: Schedule | undefined;
 }
 
 /** How severe a line of a task's log is. */

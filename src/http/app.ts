@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import type { WorkerView } from "../ports/broker.ts";
 import type { Log } from "../ports/runtime.ts";
 import type { Accounts } from "../services/accounts.ts";
+import type { Schedules } from "../services/schedules.ts";
 import type { Tasks } from "../services/tasks.ts";
 import { authRoutes } from "./auth.ts";
 import type { ClientAddress } from "./client-address.ts";
@@ -11,12 +12,14 @@ import { type Notifications, notificationRoutes, SOCKET_LIMITS } from "./notific
 import { normalOrigins, type OriginCheck } from "./origins.ts";
 import { methodsOf, problemHandler } from "./problem.ts";
 import { requestIds } from "./request-id.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { taskRoutes } from "./tasks.ts";
 import { workerRoutes } from "./workers.ts";
 
 export interface AppDeps {
   readonly accounts: Accounts;
   readonly tasks: Tasks;
+  readonly schedules: Schedules;
   readonly notifications: Notifications;
   /** The worker processes; throws Unavailable where the broker is away. */
   readonly workers: () => Promise<readonly WorkerView[]>;
@@ -50,6 +53,7 @@ export function apiRoutes(deps: AppDeps) {
     .use(taskRoutes(deps))
     .use(notificationRoutes(deps.notifications, deps))
     .use(workerRoutes(deps))
+    .use(scheduleRoutes(deps))
     .use(healthRoutes(deps));
 }
 

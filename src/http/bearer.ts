@@ -1,5 +1,5 @@
 import type { Identity } from "../domain/account.ts";
-import { Unauthorized } from "../domain/errors.ts";
+import { Forbidden, Unauthorized } from "../domain/errors.ts";
 import type { Accounts } from "../services/accounts.ts";
 import { type BodyParsers, readJson } from "./body.ts";
 
@@ -20,6 +20,12 @@ export function requireIdentity(request: Request, accounts: Authenticator): Iden
   const token = BEARER.exec(request.headers.get("authorization") ?? "")?.[1];
   if (token === undefined) throw new Unauthorized("unauthorized", "this needs the header Authorization: Bearer <access token>");
   return accounts.authenticate(token);
+}
+
+/** @param what only admins see. @throws Unauthorized as `requireIdentity`; Forbidden `forbidden` */
+export async function requireAdmin(request: Request, accounts: Authenticator, what: string): Promise<void> {
+  const { role } = await requireIdentity(request, accounts);
+  if (role !== "admin") throw new Forbidden("forbidden", `only admins see ${what}`);
 }
 
 /**

@@ -1,8 +1,7 @@
 import { Elysia, t } from "elysia";
-import { Forbidden } from "../domain/errors.ts";
 import type { WorkerView } from "../ports/broker.ts";
 import type { Accounts } from "../services/accounts.ts";
-import { BEARER_SECURITY, requireIdentity } from "./bearer.ts";
+import { BEARER_SECURITY, requireAdmin } from "./bearer.ts";
 import { problemResponses } from "./problem.ts";
 import { iso } from "./views.ts";
 
@@ -36,8 +35,7 @@ export function workerRoutes({ accounts, workers }: Deps) {
   return new Elysia({ name: "artel/workers", normalize: false }).get(
     "/workers",
     async ({ request }) => {
-      const { role } = await requireIdentity(request, accounts);
-      if (role !== "admin") throw new Forbidden("forbidden", "only admins see the workers");
+      await requireAdmin(request, accounts, "the workers");
       return { items: (await workers()).map(workerView) };
     },
     {

@@ -1,8 +1,9 @@
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import type { JsonSchema } from "../domain/definition.ts";
+import type { JsonSchema, TaskPolicy } from "../domain/definition.ts";
 import { type InputProblem, InvalidInput } from "../domain/errors.ts";
+import { checkSchedule } from "../domain/schedule.ts";
 
 /** At most so many problems of one input are told. */
 const MAX_PROBLEMS = 20;
@@ -21,6 +22,16 @@ export function checkSchema(schema: JsonSchema): void {
       `"input" is no valid JSON Schema: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+}
+
+/** Throws as `checkSchema`, and `invalid_schedule` where a schedule's input does not fit it; what it leaves out is filled in. */
+export function checkPolicy({ input, schedule }: Pick<TaskPolicy, "input" | "schedule">): void {
+  checkSchema(input);
+  if (!schedule) return;
+  checkSchedule(schedule);
+  const [problem] = checkOf(input)(schedule.input);
+  if (problem)
+    throw new InvalidInput("invalid_schedule", `"schedule" input does not fit "input": ${problem.path} ${problem.message}`);
 }
 
 /** What checks inputs against a schema, filling in its defaults. A wrong input is checked again, for all that is wrong with it. */

@@ -109,6 +109,11 @@ export class Tasks {
     });
   }
 
+  /** Accepts one task inside of the caller's transaction; `args`, JSON text, has been checked. Throws NotFound, TooMany as `submit`. */
+  accept(tx: Transaction, caller: Caller, name: string, args: string): StoredTask {
+    return this.#accept(tx, caller, this.#known(name).policy, args, {});
+  }
+
   list(caller: Caller, query: ListQuery): Page {
     const owner = query.owner === undefined || !caller.admin ? caller.n : query.owner;
     return this.#parts.store.page({ ...query, owner: owner === "all" ? undefined : owner });

@@ -5,6 +5,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
+import type { Schedule } from "../domain/schedule.ts";
 import { checkTaskName } from "./task-name.ts";
 
 /** TypeBox's schema builder: `t.Object({ url: t.String() })`. */
@@ -38,6 +39,18 @@ export interface RetryOptions {
   maxBackoff?: number | string;
 }
 
+/** When a task runs by itself. */
+export interface ScheduleOptions<Input> {
+  /** Minute, hour, day of month, month, day of week; with six fields, seconds first; or a word such as "@daily". */
+  cron: string;
+  /** IANA name, such as "Europe/Berlin". Default "UTC". */
+  timeZone?: string;
+  /** What it runs with. Default {}. */
+  input?: Input;
+  /** For times that passed while no server ran: "once" (default), one run for all of them, or "skip". */
+  missed?: "once" | "skip";
+}
+
 /** What `task` takes. */
 export interface TaskOptions<Input extends TSchema, Output> {
   /** `[a-z0-9][a-z0-9_.-]*`, at most 64 characters. Default: the file's name without its ending. */
@@ -52,11 +65,14 @@ export interface TaskOptions<Input extends TSchema, Output> {
   retry?: number | RetryOptions;
   /** One attempt's limit: milliseconds or a duration. Default 5m. */
   timeout?: number | string;
+  /** Runs by itself at these times: a cron expression, or more to it. */
+  schedule?: string | ScheduleOptions<Static<Input>>;
   run(input: Static<Input>, ctx: TaskContext): Output | Promise<Output>;
 }
 
 const QUEUE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "run"]);
+const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "schedule", "run"]);
+const SCHEDULE_OPTIONS = new Set(["cron", "timeZone", "input", "missed"]);
 const RETRY_OPTIONS = new Set(["attempts", "backoff", "maxBackoff"]);
 const MAX_TIMEOUT_MS = 7 * 86_400_000;
 const MAX_WAIT_MS = 366 * 86_400_000;
@@ -100,6 +116,7 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
         backoffMs: milliseconds(retry.backoff ?? "1s", "backoff"),
         maxBackoffMs: milliseconds(retry.maxBackoff ?? "5m", "maxBackoff"),
       },
+      ...(options.schedule !== undefined && { schedule: scheduleOf(options.schedule) }),
     },
     run: options.run,
   };
@@ -116,6 +133,19 @@ function milliseconds(value: number | string, field: string): number {
   const ms = typeof value === "string" ? parseDuration(value) : value;
   if (typeof ms === "number" && ms >= 0 && ms <= MAX_WAIT_MS) return Math.round(ms);
   throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s", at most 366d`);
+}
+
+/** As plain data; whether its times and its input make sense is seen where the file is loaded. */
+function scheduleOf(schedule: string | ScheduleOptions<unknown>): Schedule {
+  const options = typeof schedule === "string" ? { cron: schedule } : schedule;
+  refuseUnknown(options, SCHEDULE_OPTIONS, '"schedule"');
+  const { cron, timeZone = "UTC", input = {}, missed = "once" } = options;
+  const wrong = (what: string): never => {
+    throw new InvalidInput("invalid_definition", `"schedule" ${what}`);
+  };
+  if (typeof cron !== "string" || typeof timeZone !== "string") wrong("needs a cron expression, and an IANA name as timeZone");
+  if (missed !== "once" && missed !== "skip") wrong('missed must be "once" or "skip"');
+  return { cron, timeZone, missed, input: JSON.parse(JSON.stringify(input)) as unknown };
 }
 
 /** The schema as plain data, its objects closed unless they say otherwise. */

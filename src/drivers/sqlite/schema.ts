@@ -138,6 +138,17 @@ export const taskLogs = sqliteTable(
   (t) => [primaryKey({ columns: [t.task, t.line] })],
 );
 
+/** When tasks run by themselves, by task. What they run with stands in the task's file. */
+export const schedules = sqliteTable("schedules", {
+  task: text().primaryKey(),
+  cron: text().notNull(),
+  timeZone: text("time_zone").notNull(),
+  paused: integer().notNull(),
+  nextAt: integer("next_at"),
+  lastAt: integer("last_at"),
+  lastTask: text("last_task"),
+});
+
 /** How far each broker's event stream has been recorded; committed together with what the events caused. */
 export const offsets = sqliteTable("offsets", {
   stream: text().primaryKey(),

@@ -4,6 +4,7 @@
  */
 
 import type { Schedule } from "./schedule.ts";
+import type { Unique } from "./unique.ts";
 
 /** A JSON Schema (draft-07 or 2020-12) as plain data. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -27,6 +28,8 @@ export interface TaskPolicy {
   /** One attempt's limit in milliseconds. */
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
+  /** Undefined: as many as are submitted. */
+  readonly unique?: Unique | undefined;
   /** Undefined: it runs when it is submitted, and only then. */
   readonly schedule?: Schedule | undefined;
 }

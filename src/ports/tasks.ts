@@ -97,6 +97,10 @@ export interface TaskStore {
   newId(now: number): string;
   insert(task: Task, seq: number, ownerId: string, args: string, idempotencyKey: string | null): StoredTask;
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined;
+  /** The task that was last given this key; see `giveKey`. */
+  byUniqueKey(key: string): StoredTask | undefined;
+  /** The task has this key from now on. */
+  giveKey(key: string, task: StoredTask): void;
   get(id: string): StoredTask | undefined;
   withBody(id: string): TaskWithBody | undefined;
   /** Stores a transition: `seq` is renewed by the caller where a user sees it. */

@@ -2,6 +2,7 @@ import type { TaskPolicy } from "../domain/definition.ts";
 import { Conflict, InvalidInput, NotFound } from "../domain/errors.ts";
 import type { Priority, Status } from "../domain/task.ts";
 import * as life from "../domain/task.ts";
+import { uniqueText } from "../domain/unique.ts";
 import type { BrokerHub, LogLine } from "../ports/broker.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Notifier } from "../ports/notices.ts";
@@ -157,7 +158,7 @@ export class Tasks {
   /**
    * Runs a task that failed or was cancelled once more, from attempt 1.
    *
-   * @throws NotFound `task_not_found`; Conflict `task_not_ended`; TooMany `queue_full`
+   * @throws NotFound `task_not_found`; Conflict `task_not_ended`, `not_unique` where another one took its place; TooMany `queue_full`
    */
   async retry(caller: Caller, id: string): Promise<TaskWithBody> {
     await this.#parts.work.grouped((tx) => {
@@ -165,11 +166,23 @@ export class Tasks {
       if (task.status !== "failed" && task.status !== "cancelled") {
         throw new Conflict("task_not_ended", `only a failed or cancelled task can be retried; this one is ${task.status}`);
       }
+      this.#takeKey(task);
       this.#parts.quotas.check(task.owner, 1);
       const now = this.#parts.clock.now();
       this.#change(tx, task, life.retryByOwner(task, now), now);
     });
     return this.show(caller, id);
+  }
+
+  /** A unique task that begins anew needs the key that it had. */
+  #takeKey(task: StoredTask): void {
+    const policy = this.#parts.definitions.get(task.name)?.policy;
+    const args = policy?.unique && this.#parts.store.withBody(task.id)?.args;
+    if (!policy || args === undefined) return;
+    const key = uniqueKey(policy, task.owner, args) ?? "";
+    const other = this.#pending(key);
+    if (other) throw new Conflict("not_unique", `the task ${other.id} with the same input has not ended`);
+    this.#parts.store.giveKey(key, task);
   }
 
   #change(tx: Transaction, task: StoredTask, next: StoredTask, now: number): void {
@@ -180,6 +193,9 @@ export class Tasks {
 
   #accept(tx: Transaction, caller: Caller, policy: TaskPolicy, args: string, options: SubmitOptions): StoredTask {
     const { store, dispatcher, quotas, notifier, clock, scheduler } = this.#parts;
+    const key = uniqueKey(policy, caller.n, args);
+    const twin = key === undefined ? undefined : this.#pending(key);
+    if (twin) return twin;
     quotas.check(caller.n, 1);
     const now = clock.now();
     const accepted = life.accept(
@@ -195,12 +211,19 @@ export class Tasks {
       now,
     );
     const task = store.insert(dispatcher.place(accepted), store.nextSeq(), caller.id, args, options.idempotencyKey ?? null);
+    if (key !== undefined) store.giveKey(key, task);
     dispatcher.follow(tx, null, task, args);
     tx.afterCommit(() => {
       notifier.transition(task, null, now);
       if (task.status === "scheduled") scheduler.expect(task.runAt);
     });
     return task;
+  }
+
+  /** The task that has this key and has not ended. */
+  #pending(key: string): StoredTask | undefined {
+    const task = this.#parts.store.byUniqueKey(key);
+    return task && !life.isTerminal(task.status) ? task : undefined;
   }
 
   /** The task that this key was used for before, if its input was the same. */
@@ -224,6 +247,12 @@ export class Tasks {
     if (!task || !mayTouch(caller, task)) throw notFound();
     return task;
   }
+}
+
+/** Undefined: the task need not be the only one of its kind. */
+function uniqueKey({ name, unique }: TaskPolicy, owner: number, args: string): string | undefined {
+  if (unique === undefined) return undefined;
+  return new Bun.CryptoHasher("sha256").update(`${owner}\n${name}\n${uniqueText(unique, JSON.parse(args))}`).digest("hex");
 }
 
 /** @throws InvalidInput `invalid_delay` when it is longer than a year */

@@ -6,6 +6,7 @@ import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definiti
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import type { Schedule } from "../domain/schedule.ts";
+import type { Unique } from "../domain/unique.ts";
 import { checkTaskName } from "./task-name.ts";
 
 /** TypeBox's schema builder: `t.Object({ url: t.String() })`. */
@@ -65,13 +66,18 @@ export interface TaskOptions<Input extends TSchema, Output> {
   retry?: number | RetryOptions;
   /** One attempt's limit: milliseconds or a duration. Default 5m. */
   timeout?: number | string;
+  /**
+   * While one waits or runs, its owner's next one with the same input is that one: no second comes to be. `true`: the whole
+   * input counts; or the names of the fields that do.
+   */
+  unique?: boolean | readonly (keyof Static<Input> & string)[];
   /** Runs by itself at these times: a cron expression, or more to it. */
   schedule?: string | ScheduleOptions<Static<Input>>;
   run(input: Static<Input>, ctx: TaskContext): Output | Promise<Output>;
 }
 
 const QUEUE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "schedule", "run"]);
+const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "unique", "schedule", "run"]);
 const SCHEDULE_OPTIONS = new Set(["cron", "timeZone", "input", "missed"]);
 const RETRY_OPTIONS = new Set(["attempts", "backoff", "maxBackoff"]);
 const MAX_TIMEOUT_MS = 7 * 86_400_000;
@@ -116,6 +122,7 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
         backoffMs: milliseconds(retry.backoff ?? "1s", "backoff"),
         maxBackoffMs: milliseconds(retry.maxBackoff ?? "5m", "maxBackoff"),
       },
+      ...(options.unique !== undefined && options.unique !== false && { unique: uniqueOf(options.unique, options.input) }),
       ...(options.schedule !== undefined && { schedule: scheduleOf(options.schedule) }),
     },
     run: options.run,
@@ -133,6 +140,16 @@ function milliseconds(value: number | string, field: string): number {
   const ms = typeof value === "string" ? parseDuration(value) : value;
   if (typeof ms === "number" && ms >= 0 && ms <= MAX_WAIT_MS) return Math.round(ms);
   throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s", at most 366d`);
+}
+
+function uniqueOf(unique: boolean | readonly string[], input: TSchema): Unique {
+  if (unique === true) return true;
+  const fields = Object.keys((input["properties"] as object | undefined) ?? {});
+  const isList = Array.isArray(unique) && unique.length > 0;
+  const unknown = isList ? unique.find((name) => !fields.includes(name)) : unique;
+  if (!isList || unknown !== undefined)
+    throw new InvalidInput("invalid_definition", `"unique" must be true, or names of the input's fields: ${fields.join(", ")}`);
+  return [...unique];
 }
 
 /** As plain data; whether its times and its input make sense is seen where the file is loaded. */

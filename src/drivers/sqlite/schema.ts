@@ -138,6 +138,19 @@ export const taskLogs = sqliteTable(
   (t) => [primaryKey({ columns: [t.task, t.line] })],
 );
 
+/** Of tasks that are unique while they wait or run: who has a key. See domain/unique.ts. */
+export const uniqueKeys = sqliteTable(
+  "unique_keys",
+  {
+    /** SHA-256 of owner, name and what makes inputs the same. */
+    key: text().primaryKey(),
+    task: integer()
+      .notNull()
+      .references(() => tasks.n, { onDelete: "cascade" }),
+  },
+  (t) => [index("unique_keys_task").on(t.task)],
+);
+
 /** When tasks run by themselves, by task. What they run with stands in the task's file. */
 export const schedules = sqliteTable("schedules", {
   task: text().primaryKey(),

@@ -21,6 +21,7 @@ import { type Prepared, preparedOn } from "./prepared.ts";
 import { keyOfId, TaskIds } from "./task-ids.ts";
 import { TaskReader } from "./task-reader.ts";
 import { BODY_COLUMNS, COLUMNS, statusCode, type TaskRow, TERMINAL_CODES } from "./task-rows.ts";
+import { UniqueRows } from "./unique-rows.ts";
 
 /** A step of purging looks at no more than this many of the oldest rows. */
 const PURGE_SCAN = 2_000;
@@ -41,6 +42,7 @@ export class SqliteTasks implements TaskStore {
   readonly #meta: MetaRows;
   readonly #seqs: Seqs;
   readonly #logs: LogRows;
+  readonly #unique: UniqueRows;
   readonly #read: TaskReader;
   readonly #backlog: Backlog;
   #purgedSeq: number;
@@ -51,6 +53,7 @@ export class SqliteTasks implements TaskStore {
     this.#read = new TaskReader(this.#sql, this.#lanes);
     this.#backlog = new Backlog(this.#sql, this.#lanes, this.#read);
     this.#logs = new LogRows(this.#sql);
+    this.#unique = new UniqueRows(this.#sql);
     this.#meta = new MetaRows(this.#sql);
     this.#seqs = new Seqs(this.#meta);
     this.epoch = this.#meta.get("epoch") ?? this.#meta.set("epoch", uuid());
@@ -111,6 +114,15 @@ export class SqliteTasks implements TaskStore {
     // Literally "IS NOT NULL": only so can SQLite tell that the partial index holds what is asked for.
     const text = `SELECT ${BODY_COLUMNS} FROM tasks WHERE owner = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL`;
     return this.#read.bodies(text, owner, key).find((task) => task.name === name);
+  }
+
+  byUniqueKey(key: string): StoredTask | undefined {
+    const id = this.#unique.holder(key);
+    return id === undefined ? undefined : this.get(id);
+  }
+
+  giveKey(key: string, task: StoredTask): void {
+    this.#unique.give(key, task.n);
   }
 
   get(id: string): StoredTask | undefined {

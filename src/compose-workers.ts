@@ -64,10 +64,15 @@ export async function loadTasks(directory: string): Promise<LoadedFiles> {
 /**
  * Connects to Redis.
  *
- * @param owner the data directory that the namespace is to belong to; undefined: a worker process, which owns none
+ * @param owner the data directory that the namespace is to belong to, and the epoch of its rows; undefined: a worker process,
+ *   which owns none
  * @throws StartupError `redis_refused` where Redis answers and cannot be used; one that does not answer may come later
  */
-export async function openRedis({ url, namespace }: RedisSettings, log: Log, owner?: string) {
+export async function openRedis(
+  { url, namespace }: RedisSettings,
+  log: Log,
+  owner?: { readonly directory: string; readonly epoch: string },
+) {
   // Whoever does without Redis need not load it.
   const [{ RedisBroker }, { Keys }, { connector }] = await Promise.all([
     import("./drivers/redis/broker.ts"),
@@ -77,7 +82,8 @@ export async function openRedis({ url, namespace }: RedisSettings, log: Log, own
   const parts: LinkParts = {
     connector: connector(url),
     keys: new Keys(namespace),
-    owner,
+    owner: owner?.directory,
+    rows: owner?.epoch,
     clock: systemClock,
     random: systemRandom,
     log,
@@ -91,7 +97,7 @@ export async function openRedis({ url, namespace }: RedisSettings, log: Log, own
 }
 
 /** The start goes on and says the same once more, or ends with what was found. */
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
  * Looks whether Redis can be used, before anything is made or changed for it. One that does not answer is not refused.
@@ -152,8 +158,13 @@ export function taskFilesCheck({ loaded: { broken } }: TaskFolder): Check {
 }
 
 export function brokerCheck(broker: Broker): Check {
-  const trouble = broker.trouble();
-  return trouble === undefined ? { ok: true } : { ok: false, detail: trouble };
+  return checkOf(broker.trouble());
+}
+
+/** @param trouble keeps a part of the service from its work; `worry` does not yet */
+export function checkOf(trouble: string | undefined, worry?: string): Check {
+  const detail = trouble ?? worry;
+  return { ok: trouble === undefined, ...(detail === undefined ? {} : { detail }) };
 }
 
 export interface WorkSettings extends WorkerSettings {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Server } from "bun";
 import {
   brokerCheck,
+  checkOf,
   openRedis,
   openTasks,
   type RedisSettings,
@@ -22,6 +23,7 @@ import { sqliteAccounts } from "./drivers/sqlite/accounts.ts";
 import { ChangeWatch } from "./drivers/sqlite/change-watch.ts";
 import { Checkpoints } from "./drivers/sqlite/checkpoints.ts";
 import { asStartupError, type Durability, openDatabase } from "./drivers/sqlite/database.ts";
+import { Disk } from "./drivers/sqlite/disk.ts";
 import { directoryOf, refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { MetaRows } from "./drivers/sqlite/meta-rows.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
@@ -104,7 +106,7 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
     const folder = await openTasks(settings, log);
     const store = new SqliteTasks(database.db, systemRandom.uuid);
     const broker = settings.redis
-      ? await openRedis(settings.redis, log, store.directory)
+      ? await openRedis(settings.redis, log, store)
       : new EmbeddedBroker({ clock: systemClock, epoch: systemRandom.uuid() });
     undo.push(() => broker.stop());
     const parts = await assemble(settings, log, directory.path, { database, store, broker, secret, folder });
@@ -145,7 +147,8 @@ async function assemble(
   const clock = systemClock;
   const random = systemRandom;
   const { db, orm } = database;
-  const work = new SqliteUnitOfWork(db, () => store.forget());
+  const disk = new Disk(db.filename, log);
+  const work = new SqliteUnitOfWork(db, () => store.forget(), disk);
 
   const window = new Window();
   const quotas = new Quotas(store, { total: settings.maxQueued, perOwner: settings.maxQueuedPerUser });
@@ -178,7 +181,7 @@ async function assemble(
     quotas,
     clock,
   });
-  const accountStore = sqliteAccounts(orm);
+  const accountStore = sqliteAccounts(orm, disk);
   const passwords = new Argon2Passwords();
   const accounts = new Accounts({
     store: accountStore,
@@ -224,7 +227,7 @@ async function assemble(
     log,
   });
   const watch = new ChangeWatch(db, () => accounts.refreshFromStore());
-  const checkpoints = new Checkpoints(db, () => work.commits);
+  const checkpoints = new Checkpoints(db, () => work.commits, log);
   const originAllowed = originCheck(settings.origins);
   const notifications = new Notifications({ accounts, store, topics, originAllowed, clock });
   const deps: AppDeps = {
@@ -237,7 +240,7 @@ async function assemble(
     clientAddress: clientAddress(settings.trustProxy),
     origins: settings.origins,
     checks: () => ({
-      database: { ok: recorder.healthy && work.canStore() },
+      database: checkOf(work.trouble() ?? recorder.trouble, checkpoints.trouble),
       broker: brokerCheck(broker),
       tasks: taskFilesCheck(folder),
     }),
@@ -264,6 +267,7 @@ async function assemble(
     async start(server: Server<unknown>): Promise<void> {
       topics.attach(server);
       quotas.load();
+      counts.load(store);
       dispatcher.load();
       recorder.start();
       await reconciler.start();

@@ -119,7 +119,7 @@ export function problemHandler({ log, requestId, methodsAt }: ProblemHandlerOpti
         method: request.method,
         path,
         status: response.status,
-        error: describe(error),
+        error: error instanceof Unavailable ? reasonOf(error) : describe(error),
       };
       if (response.status === 500) log.error("request failed", fields);
       else log.warn("request could not be served", fields);
@@ -203,6 +203,11 @@ function titleOf(status: number): string {
 
 function retryAfterSeconds(ms: number): string {
   return String(Math.max(1, Math.ceil(ms / 1_000)));
+}
+
+/** In one line: under load there are many of these, and the log may be on the same disk. */
+function reasonOf({ code, message, cause }: Unavailable): string {
+  return `${code}: ${cause instanceof Error ? cause.message : message}`;
 }
 
 function describe(error: unknown): string {

@@ -61,6 +61,8 @@ export interface AccountStore {
   rotate(hash: string, nextHash: string, now: number, expiresAt: number): RefreshOutcome;
   /** @returns false when it had ended before */
   revokeSession(id: string, now: number): boolean;
+  /** Ends the account's live sessions. @returns their ids */
+  endSessions(account: number, now: number): string[];
   /** Those of `ids` that are not live (or are not there). */
   endedAmong(ids: readonly string[], now: number): string[];
 

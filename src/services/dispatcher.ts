@@ -1,3 +1,4 @@
+import { Unavailable } from "../domain/errors.ts";
 import { dispatch, type Task } from "../domain/task.ts";
 import type { BrokerHub, Job } from "../ports/broker.ts";
 import type { Log } from "../ports/runtime.ts";
@@ -69,7 +70,8 @@ export class Dispatcher {
     if (sent) this.#send(tx, after, args ?? this.#store.withBody(after.id)?.args ?? "null");
     if (this.#following === tx) return;
     this.#following = tx;
-    tx.afterCommit(() => this.feed());
+    // Not before everything that this commit lets go of is counted: there may be no other one to make up for it.
+    tx.afterCommit(() => queueMicrotask(() => this.feed()));
   }
 
   /** Sends the job of a dispatched row again, at the same fence: the broker does not know it. */
@@ -91,7 +93,8 @@ export class Dispatcher {
       })
       .then(() => this.#fed())
       .catch((error: unknown) => {
-        this.#log.error("could not feed the broker", { error: String(error) });
+        // What cannot be reached says so itself.
+        if (!(error instanceof Unavailable)) this.#log.error("could not feed the broker", { error: String(error) });
         this.#window.stillHungry(next.lane);
         setTimeout(() => this.#fed(), RETRY_MS).unref();
       });

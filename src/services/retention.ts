@@ -1,3 +1,4 @@
+import { Unavailable } from "../domain/errors.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
 import type { TaskStore, UnitOfWork } from "../ports/tasks.ts";
 
@@ -56,7 +57,10 @@ export class Retention implements Service {
   #soon(): void {
     this.#running ??= this.sweep()
       .then((removed) => removed > 0 && this.#parts.log.info("removed old tasks", { tasks: removed }))
-      .catch((error: unknown) => this.#parts.log.error("could not remove old tasks", { error: String(error) }))
+      .catch((error: unknown) => {
+        // What cannot be reached says so itself.
+        if (!(error instanceof Unavailable)) this.#parts.log.error("could not remove old tasks", { error: String(error) });
+      })
       .then(() => {
         this.#running = undefined;
       });

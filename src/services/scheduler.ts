@@ -1,3 +1,4 @@
+import { Unavailable } from "../domain/errors.ts";
 import { comeDue } from "../domain/task.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
@@ -81,7 +82,8 @@ export class Scheduler implements Service {
       await this.tick();
       if (!this.#stopped) this.#setAlarm();
     } catch (error) {
-      this.#parts.log.error("could not queue due tasks", { error: String(error) });
+      // What cannot be reached says so itself.
+      if (!(error instanceof Unavailable)) this.#parts.log.error("could not queue due tasks", { error: String(error) });
       if (!this.#stopped) this.#wake(this.#parts.clock.now() + RETRY_MS);
     }
   }

@@ -1,6 +1,5 @@
-import { rmSync } from "node:fs";
 import type { Log } from "../ports/runtime.ts";
-import { flightFile } from "./flight.ts";
+import { flightFile, removeFlight } from "./flight.ts";
 import type { ThreadInit } from "./messages.ts";
 import { type HandKind, SlotWorker, type WorkerEvents } from "./slot-worker.ts";
 
@@ -54,7 +53,7 @@ export class Crew {
       ended: (worker, left) => {
         this.#workers.delete(worker);
         events.ended(worker, left);
-        rmSync(this.#flightFiles.get(worker) ?? "", { force: true });
+        removeFlight(this.#flightFiles.get(worker) ?? "");
         this.#flightFiles.delete(worker);
         this.#lost(worker);
       },

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { JobRef } from "../ports/broker.ts";
 
@@ -16,10 +16,14 @@ export class Flight {
   readonly #entry = Buffer.alloc(ENTRY_BYTES);
   readonly #write: (entry: Buffer, at: number) => void;
 
-  /** Makes the file anew. */
+  /** Makes the file anew. Where that cannot be (a full disk), tasks run all the same, and the next start knows less of them. */
   constructor(file: string, slots: number) {
-    writeFileSync(file, Buffer.alloc(slots * ENTRY_BYTES), { mode: 0o600 });
-    this.#write = writerOf(file);
+    try {
+      writeFileSync(file, Buffer.alloc(slots * ENTRY_BYTES), { mode: 0o600 });
+      this.#write = writerOf(file);
+    } catch {
+      this.#write = () => {};
+    }
   }
 
   begin(slot: number, { id, fence }: JobRef): void {
@@ -63,7 +67,15 @@ export function readFlights(directory: string): ReadonlyMap<string, JobRef> | un
 
 /** Removes what `readFlights` reads. */
 export function removeFlights(directory: string): void {
-  for (const file of flightFiles(directory)) rmSync(file, { force: true });
+  if (existsSync(directory)) for (const file of flightFiles(directory)) removeFlight(file);
+}
+
+export function removeFlight(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // On a disk that has become read-only it stays, and names tasks whose rows know better.
+  }
 }
 
 export const flightKey = ({ id, fence }: JobRef): string => `${id} ${fence}`;

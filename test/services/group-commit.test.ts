@@ -124,15 +124,28 @@ describe("group commit", () => {
     expect(core.notices.all.filter(({ task }) => task.status === "queued")).toHaveLength(3);
   });
 
+  test("the disk's trouble is everybody's: a group is not tried again one by one", async () => {
+    await using core = await openCore();
+    let runs = 0;
+    const work = [1, 2, 3].map(() =>
+      core.work.grouped(() => {
+        runs += 1;
+        throw Object.assign(new Error("no room"), { code: "SQLITE_FULL" });
+      }),
+    );
+    expect(await settled(work)).toEqual(["rejected", "rejected", "rejected"]);
+    expect([runs, core.work.trouble()]).toEqual([1, undefined]);
+  });
+
   test("the disk's trouble is told as unavailable, nothing of it is kept, and it passes", async () => {
     await using core = await openCore();
     core.db.run("PRAGMA query_only = ON");
     const error = await core.tasks.submit(ANNA, "job", {}).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(Unavailable);
     expect([core.quotas.total, core.window.inBroker]).toEqual([0, 0]);
-    expect(core.work.canStore()).toBe(false);
+    expect(core.work.trouble()).toMatch(/./);
     core.db.run("PRAGMA query_only = OFF");
-    expect(core.work.canStore()).toBe(true);
+    expect(core.work.trouble()).toBeUndefined();
     const task = await core.tasks.submit(ANNA, "job", {});
     expect((await core.claim()).map(({ id }) => id)).toEqual([task.id]);
   });

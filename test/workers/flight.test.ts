@@ -37,6 +37,15 @@ describe("what a thread runs", () => {
     expect([readFlights(directory), readdirSync(directory)]).toEqual([undefined, []]);
   });
 
+  test("is not known where its file cannot be made, and the thread runs all the same", () => {
+    const flight = new Flight(flightFile(join(directory, "gone"), 1), 4);
+    flight.begin(0, ref(1));
+    flight.end(0);
+    removeFlights(join(directory, "gone"));
+    new Flight(flightFile(directory, 2), 4).begin(1, ref(2));
+    expect([...(readFlights(directory)?.keys() ?? [])]).toEqual([flightKey(ref(2))]);
+  });
+
   test("invariant 6: outlives a process that is killed", async () => {
     const child = Bun.spawn(
       [

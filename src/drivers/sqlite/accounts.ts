@@ -2,6 +2,7 @@ import { and, asc, eq, gt, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { type Account, isLive } from "../../domain/account.ts";
 import type { AccountStore, NewSession, PasswordChange, RefreshOutcome } from "../../ports/accounts.ts";
+import { Disk } from "./disk.ts";
 import type * as schema from "./schema.ts";
 import { accounts, refreshTokens, sessions } from "./schema.ts";
 import { asStorageError } from "./storage-error.ts";
@@ -21,17 +22,17 @@ const SESSION = {
 };
 
 /** Accounts and sessions in SQLite, on statements that are prepared once. */
-export function sqliteAccounts(orm: Orm): AccountStore {
+export function sqliteAccounts(orm: Orm, disk = new Disk()): AccountStore {
   const q = prepare(orm);
 
   /** Immediate: the write lock is taken first, so that what was read still holds when it is written. */
-  const transact = <T>(work: () => T): T => guarded(() => orm.transaction(work, { behavior: "immediate" }));
+  const transact = <T>(work: () => T): T => disk.store(() => orm.transaction(work, { behavior: "immediate" }));
 
-  function endSessions(account: number, now: number, keep: string): string[] {
+  function endSessions(account: number, now: number, keep = ""): string[] {
     return q.endSessions.all({ account, now, keep }).map(({ id }) => id);
   }
 
-  function setPassword({ account, hash, ifPasswordHash, keep = "", now }: PasswordChange): string[] | undefined {
+  function setPassword({ account, hash, ifPasswordHash, keep, now }: PasswordChange): string[] | undefined {
     if (ifPasswordHash !== undefined && q.byKey.get({ n: account })?.passwordHash !== ifPasswordHash) return undefined;
     q.setPassword.run({ n: account, hash });
     return endSessions(account, now, keep);
@@ -59,19 +60,20 @@ export function sqliteAccounts(orm: Orm): AccountStore {
   }
 
   return {
-    create: (account) => guarded(() => q.create.get(account)),
+    create: (account) => disk.store(() => q.create.get(account)),
     byEmail: (email) => guarded(() => q.byEmail.get({ email })),
     byId: (id) => guarded(() => q.byId.get({ id })),
     byKey: (n) => guarded(() => q.byKey.get({ n })),
     setPassword: (change) => transact(() => setPassword(change)),
-    setRole: (n, role) => void guarded(() => q.setRole.run({ n, role })),
+    setRole: (n, role) => void disk.store(() => q.setRole.run({ n, role })),
     openSession: (session) => transact(() => openSession(session)),
     session: (id) => guarded(() => q.session.get({ id })),
     rotate: (hash, nextHash, now, expiresAt) => transact(() => rotate(hash, nextHash, now, expiresAt)),
-    revokeSession: (id, now) => guarded(() => q.endSession.all({ id, now }).length > 0),
+    revokeSession: (id, now) => disk.store(() => q.endSession.all({ id, now }).length > 0),
+    endSessions: (account, now) => disk.store(() => endSessions(account, now)),
     endedAmong: (ids, now) => guarded(() => orm.all<{ id: string }>(endedAmong(ids, now)).map(({ id }) => id)),
-    purgeSessions: (before, limit) => guarded(() => q.purgeSessions.all({ before, limit }).length),
-    purgeSpentTokens: (before, limit) => guarded(() => q.purgeSpentTokens.all({ before, limit }).length),
+    purgeSessions: (before, limit) => disk.store(() => q.purgeSessions.all({ before, limit }).length),
+    purgeSpentTokens: (before, limit) => disk.store(() => q.purgeSpentTokens.all({ before, limit }).length),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Database, Statement } from "bun:sqlite";
+import { attempt } from "./storage-error.ts";
 
 /** How soon a command beside the server is heeded, in milliseconds. */
 const EVERY_MS = 500;
@@ -17,7 +18,7 @@ export class ChangeWatch {
 
   start(): void {
     this.#last = this.#read();
-    this.#timer = setInterval(() => this.#look(), EVERY_MS);
+    this.#timer = setInterval(() => attempt(() => this.#look()), EVERY_MS);
   }
 
   stop(): void {
@@ -27,8 +28,8 @@ export class ChangeWatch {
   #look(): void {
     const version = this.#read();
     if (version === this.#last) return;
-    this.#last = version;
     this.#onChange();
+    this.#last = version;
   }
 
   #read(): number | undefined {

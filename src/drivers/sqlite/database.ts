@@ -10,6 +10,9 @@ export type Durability = "normal" | "full";
 const BUSY_TIMEOUT_MS = 5_000;
 /** 4 KiB pages: under steady load the log is folded back after 64 MiB, so that hardly any commit waits for it; see Checkpoints. */
 const CHECKPOINT_PAGES = 16_000;
+const PAGE_BYTES = 4_096;
+/** A log that has grown beyond this, for somebody held it, is cut back to it once it has been folded back, in bytes. */
+export const LOG_BYTES = CHECKPOINT_PAGES * PAGE_BYTES;
 /** Negative: KiB. Bounds what the page cache may take, whatever the database's size. */
 const CACHE_KIB = -32_768;
 
@@ -32,6 +35,7 @@ export function openDatabase(path: string, options: { durability: Durability } =
     db.run(`PRAGMA synchronous = ${options.durability === "full" ? "FULL" : "NORMAL"}`);
     db.run("PRAGMA foreign_keys = ON");
     db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    db.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
     db.run(`PRAGMA cache_size = ${CACHE_KIB}`);
     db.run("PRAGMA temp_store = MEMORY");
   } catch (cause) {

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
+import { Unavailable } from "../../domain/errors.ts";
 import type { Transaction, UnitOfWork } from "../../ports/tasks.ts";
-import { asStorageError } from "./storage-error.ts";
+import { Disk } from "./disk.ts";
 
 interface Item {
   readonly run: (tx: Transaction) => unknown;
@@ -40,9 +41,9 @@ class Effects implements Transaction {
 export class SqliteUnitOfWork implements UnitOfWork {
   readonly #db: Database;
   readonly #onRollback: () => void;
+  readonly #disk: Disk;
   /** Transactions committed so far. */
   commits = 0;
-  #failing = false;
   #waiting: Item[] = [];
   /** Of the last group commit. */
   #lastSize = 0;
@@ -50,19 +51,20 @@ export class SqliteUnitOfWork implements UnitOfWork {
   readonly #commit: Statement;
 
   /** @param onRollback called after each rollback, before the work's own undo steps: drop what was cached */
-  constructor(db: Database, onRollback: () => void = () => {}) {
+  constructor(db: Database, onRollback: () => void = () => {}, disk = new Disk()) {
     this.#db = db;
     this.#onRollback = onRollback;
+    this.#disk = disk;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
   }
 
   /**
-   * Whether the disk takes what is stored. After a failure it is tried again with each call, so that whoever asks hears of
-   * the end of the trouble though nobody else stores anything.
+   * Why nothing can be stored; undefined: it can. After a failure it is tried again with each call, so that whoever asks
+   * hears of the end of the trouble though nobody else stores anything.
    */
-  canStore(): boolean {
-    if (this.#failing) {
+  trouble(): string | undefined {
+    if (this.#disk.trouble !== undefined) {
       try {
         // Another value each time: SQLite writes no page whose content stays the same.
         this.now(() => this.#db.run("INSERT OR REPLACE INTO meta (key, value) VALUES ('disk_probe', hex(randomblob(8)))"));
@@ -70,7 +72,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
         // It is still so.
       }
     }
-    return !this.#failing;
+    return this.#disk.trouble;
   }
 
   now<T>(work: (tx: Transaction) => T): T {
@@ -104,7 +106,8 @@ export class SqliteUnitOfWork implements UnitOfWork {
     try {
       values = this.#transact(effects, () => items.map((item) => item.run(effects)));
     } catch (error) {
-      if (items.length === 1) items[0]?.reject(error);
+      // Each by itself would meet the disk's trouble again.
+      if (items.length === 1 || error instanceof Unavailable) for (const item of items) item.reject(error);
       else for (const item of items) this.#alone(item);
       return;
     }
@@ -125,21 +128,19 @@ export class SqliteUnitOfWork implements UnitOfWork {
 
   #transact<T>(effects: Effects, work: () => T): T {
     try {
-      this.#begin.run();
-      const value = work();
-      this.#commit.run();
-      this.commits += 1;
-      this.#failing = false;
-      return value;
+      return this.#disk.store(() => {
+        this.#begin.run();
+        const value = work();
+        this.#commit.run();
+        this.commits += 1;
+        return value;
+      });
     } catch (error) {
       // A full disk may have rolled back already.
       if (this.#db.inTransaction) this.#db.run("ROLLBACK");
       this.#onRollback();
       effects.rollback();
-      const told = asStorageError(error);
-      // What the work itself throws says nothing of the disk.
-      if (told !== error) this.#failing = true;
-      throw told;
+      throw error;
     }
   }
 }

@@ -18,6 +18,7 @@ brokerContract("redis", async () => {
     keys: new Keys(`contract-${opened}-${process.pid}`),
     clock,
     serverTime: clock,
+    elapsed: () => clock.elapsed(),
     random: systemRandom,
     log: recordingLog().log,
   });

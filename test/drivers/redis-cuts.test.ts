@@ -12,14 +12,8 @@ setDefaultTimeout(LIMIT_MS);
 /** How soon work must go on once the server is back, in milliseconds. */
 const SOON_MS = 2_000;
 
-/** Its clients' connections: name and id. */
-async function connectionsTo(server: RedisServer): Promise<{ name: string; id: string }[]> {
-  const list = String(await server.command("CLIENT", "LIST"));
-  return [...list.matchAll(/^id=(\d+) .* name=(artel\S*) /gm)].map(([, id = "", name = ""]) => ({ name, id }));
-}
-
 async function cut(server: RedisServer, name: string): Promise<number> {
-  const connections = (await connectionsTo(server)).filter((each) => each.name === name);
+  const connections = (await server.clients()).filter((each) => each.name === name);
   for (const { id } of connections) await server.command("CLIENT", "KILL", "ID", id);
   return connections.length;
 }
@@ -78,7 +72,7 @@ describe.skipIf(redisPath === undefined).concurrent("a Redis that hangs", () => 
     await using server = await RedisServer.start();
     await using parties = await Parties.open(server.url);
     const scene = await Scene.set(parties);
-    const before = new Set((await connectionsTo(server)).map(({ id }) => id));
+    const before = new Set((await server.clients()).map(({ id }) => id));
     server.pause();
     const settled = parties.settle(scene.ended);
     const calls = [parties.node.heartbeat(parties.worker, [scene.held]), parties.api.missing([scene.held])];
@@ -97,7 +91,7 @@ describe.skipIf(redisPath === undefined).concurrent("a Redis that hangs", () => 
     console.log(`a paused Redis: all of it works again after ${tookMs.toFixed(0)} ms`);
     expect(tookMs).toBeLessThan(SOON_MS);
     // A subscription speaks every few seconds only, and does no harm where it stands.
-    const now = (await connectionsTo(server)).filter(({ name }) => name !== "artel-progress");
+    const now = (await server.clients()).filter(({ name }) => name !== "artel-progress");
     expect(now.map(({ name }) => name).sort()).toEqual(["artel", "artel", "artel", "artel-events", "artel-signals"]);
     expect(now.filter(({ id }) => before.has(id))).toEqual([]);
     expect(parties.outcomes(scene.ended)).toBe(1);

@@ -242,7 +242,7 @@ describe.concurrent("at the door of a server", () => {
     await door.broker.enqueue([job()]);
     const greetings = () => server.commands.filter(([name]) => name === "EVAL" || name === "EVALSHA");
     await server.until(() => greetings().length === 2);
-    expect(greetings().every((greeting) => greeting.length === 7)).toBe(true);
+    expect(greetings().every((greeting) => greeting.length === 8)).toBe(true);
     door.expectSilence();
   });
 

@@ -9,6 +9,7 @@ import { systemClock, systemRandom } from "../../src/drivers/system.ts";
 import type { Job, JobRef, Outcome, ProgressReport } from "../../src/ports/broker.ts";
 import type { Clock, Log } from "../../src/ports/runtime.ts";
 import { Bench, ids, job } from "../contracts/bench.ts";
+import type { ManualClock } from "../support/manual-runtime.ts";
 import { eventually, PATIENCE_MS, within } from "../support/waiting.ts";
 
 /** A log that tests can read and wait for. */
@@ -67,7 +68,7 @@ export interface OpenOptions {
   /** Undefined: a worker process. */
   readonly owner?: string;
   /** By default the system's, and leases by the server's. */
-  readonly clock?: Clock;
+  readonly clock?: ManualClock;
   readonly journal?: Journal;
 }
 
@@ -82,6 +83,7 @@ export function openBroker(
     owner,
     clock: clock ?? systemClock,
     serverTime: clock,
+    elapsed: clock && (() => clock.elapsed()),
     random: systemRandom,
     log: journal.log,
   });

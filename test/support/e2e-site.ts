@@ -36,10 +36,13 @@ export interface Row {
 export class Site implements AsyncDisposable {
   readonly place: Place;
   readonly redis: RedisServer;
+  /** Where processes look for Redis. */
+  redisUrl: string;
 
   private constructor(place: Place, redis: RedisServer) {
     this.place = place;
     this.redis = redis;
+    this.redisUrl = redis.url;
   }
 
   /** With the task files of e2e-tasks.ts in `tasks`. */
@@ -55,13 +58,13 @@ export class Site implements AsyncDisposable {
   /** Starts `artel serve` without threads, unless `args` say otherwise. */
   async serve(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<Served> {
     const threads = args.includes("--threads") ? [] : ["--threads", "0"];
-    return await this.place.serve(["--redis", this.redis.url, ...withTasks(args), ...threads], env);
+    return await this.place.serve(["--redis", this.redisUrl, ...withTasks(args), ...threads], env);
   }
 
   /** Starts `artel work` with one thread, unless `args` say otherwise, here or there, and waits until it says that it works. */
   async work(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}, machine?: Machine): Promise<ArtelProcess> {
     const threads = args.includes("--threads") ? [] : ["--threads", "1"];
-    const url = machine ? this.redis.url.replace("127.0.0.1", machine.here) : this.redis.url;
+    const url = machine ? this.redisUrl.replace("127.0.0.1", machine.here) : this.redisUrl;
     const started = this.place.start(["work", "--redis", url, ...withTasks(args), ...threads], env, machine?.command);
     await working(started);
     return started;

@@ -3,6 +3,7 @@ import type { Clock, Log, Random } from "../../src/ports/runtime.ts";
 /** A clock that only tests move. */
 export class ManualClock implements Clock {
   #now: number;
+  #elapsed = 0;
 
   constructor(now = Date.UTC(2026, 0, 1)) {
     this.#now = now;
@@ -12,7 +13,18 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  /** Milliseconds that have passed, however the clock was set. */
+  elapsed(): number {
+    return this.#elapsed;
+  }
+
   advance(ms: number): void {
+    this.#now += ms;
+    this.#elapsed += ms;
+  }
+
+  /** Somebody sets it forward, or back: no time passes. */
+  jump(ms: number): void {
     this.#now += ms;
   }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { within } from "./waiting.ts";
+import { eventually, within } from "./waiting.ts";
 
 /** The server's path; undefined where there is none, and tests that need it are left out. */
 export const redisPath: string | undefined = Bun.which("redis-server") ?? undefined;
@@ -129,6 +129,26 @@ export class RedisServer implements AsyncDisposable {
     } finally {
       client.disconnect();
     }
+  }
+
+  /** The connections that Artel's processes have to it: name and id. */
+  async clients(): Promise<{ name: string; id: string }[]> {
+    const list = String(await this.command("CLIENT", "LIST"));
+    return [...list.matchAll(/^id=(\d+) .* name=(artel\S*) /gm)].map(([, id = "", name = ""]) => ({ name, id }));
+  }
+
+  /** Waits until there are so many of them, by name, and no others. */
+  async hasClients(counts: Readonly<Record<string, number>>): Promise<void> {
+    let seen: Record<string, number> = {};
+    const fits = async (): Promise<true | undefined> => {
+      seen = Object.fromEntries(
+        [...Map.groupBy(await this.clients(), ({ name }) => name)].map(([name, all]) => [name, all.length]),
+      );
+      return Bun.deepEquals(seen, counts) || undefined;
+    };
+    await eventually(fits, "as many connections as there should be").catch((error: Error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(seen)} in place of ${JSON.stringify(counts)}`);
+    });
   }
 
   /** Ends it in the middle of whatever it does; resolves once it is gone. */

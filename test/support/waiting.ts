@@ -33,6 +33,9 @@ export async function eventually<T>(
   }
 }
 
+/** Another one in each run, unless ARTEL_TEST_SEED repeats an earlier one: tests print what they used. */
+export const SEED = Number(process.env["ARTEL_TEST_SEED"] || Math.floor(Math.random() * 2 ** 31));
+
 /** Numbers in [0, 1) that are the same in every run (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed;

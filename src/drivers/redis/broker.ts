@@ -19,6 +19,7 @@ import { HEARTBEAT_MS, LEASE_MS, newWork } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 import { linesOf, RedisClaims } from "./claims.ts";
 import { EventStream } from "./event-stream.ts";
+import { FormerVersions } from "./former-versions.ts";
 import { lineOf } from "./keys.ts";
 import { Link, type LinkParts } from "./link.ts";
 import { ProgressChannel } from "./progress-channel.ts";
@@ -31,12 +32,14 @@ const PAGE_CHARS = 1024 * 1024;
 const LOOK_AGAIN_MS = 1_000;
 /** What a worker was sent so long ago and does not speak of, its answer never reached it, in milliseconds. */
 const UNHEARD_MS = 2 * HEARTBEAT_MS;
-/** The server's clock jumped where it went so much more or less than this side's, in milliseconds. */
+/** The server's clock has jumped where it went so much more or less than time did here, in milliseconds. */
 const JUMP_MS = 2_000;
 
 export interface RedisBrokerParts extends LinkParts {
   /** Leases are measured by it; by default the server's own clock. */
   readonly serverTime?: Clock | undefined;
+  /** Milliseconds that go on evenly while clocks are set; by default the process's own. */
+  readonly elapsed?: (() => number) | undefined;
 }
 
 /**
@@ -51,25 +54,28 @@ export class RedisBroker implements Broker {
   readonly #signals: SignalStream;
   readonly #progress: ProgressChannel;
   readonly #serverTime: Clock | undefined;
+  readonly #elapsed: () => number;
   /** Cancellations that could not be told. */
   readonly #owed = new Set<string>();
   /** The epoch at each worker's last heartbeat; before that they have seen none but this. */
   readonly #beatIn = new Map<string, string>();
   #firstEpoch = "";
-  /** The server's clock and this side's, at the last heartbeat. */
+  /** The server's clock and the time here when it was last asked. */
   #clocks: { readonly server: number; readonly here: number } | undefined;
-  /** Nobody's lease ends before this side has seen everybody for as long as one. */
+  /** Nobody's lease ends before this side has seen everybody for as long as one; by the time here. */
   #watchingSince = 0;
   #lookAgain: ReturnType<typeof setTimeout> | undefined;
   readonly #listeners = new Set<() => void>();
 
   constructor(parts: RedisBrokerParts) {
     this.#serverTime = parts.serverTime;
+    this.#elapsed = parts.elapsed ?? (() => performance.now());
     this.link = new Link(parts);
     this.#claims = new RedisClaims(this.link, parts.serverTime);
     this.#events = new EventStream(this.link);
     this.#signals = new SignalStream(this.link, parts.random.uuid());
     this.#progress = new ProgressChannel(this.link);
+    if (parts.owner !== undefined) new FormerVersions(this.link);
     this.link.onReady(() => this.#greeted());
   }
 
@@ -119,10 +125,17 @@ export class RedisBroker implements Broker {
   }
 
   async reap(): Promise<number> {
-    const now = this.link.clock.now();
+    const here = this.#elapsed();
     // Where Redis was away or its clock jumped, nobody could renew a lease: they get as long as one lasts.
-    if (now - Math.max(this.link.readySince, this.#watchingSince) <= LEASE_MS) return 0;
-    const [count] = await this.link.run("reap", [this.#serverTime?.now() ?? "", now, LEASE_MS]);
+    if (here - this.#watchingSince <= LEASE_MS) return 0;
+    const [server, count] = await this.link.run("reap", [
+      this.#serverTime?.now() ?? "",
+      this.link.clock.now(),
+      LEASE_MS,
+      this.#clocks ? Math.round(this.#clocks.server + here - this.#clocks.here) : "",
+      JUMP_MS,
+    ]);
+    this.#compareClocks(Number(server), here);
     return Number(count);
   }
 
@@ -135,12 +148,12 @@ export class RedisBroker implements Broker {
   }
 
   async heartbeat(worker: string, held: readonly JobRef[], info?: WorkerInfo): Promise<HeartbeatAnswer> {
-    const here = this.link.clock.now();
+    const here = this.#elapsed();
     const [server, cancelled, lost] = await this.link.run("heartbeat", [
       worker,
       this.#beatIn.get(worker) ?? this.#firstEpoch,
       this.#serverTime?.now() ?? "",
-      here,
+      this.link.clock.now(),
       UNHEARD_MS,
       info === undefined ? "" : JSON.stringify(info),
       linesOf(held),
@@ -206,6 +219,7 @@ export class RedisBroker implements Broker {
 
   #greeted(): void {
     this.#firstEpoch ||= this.link.epoch;
+    this.#watchingSince = this.#elapsed();
     this.#tellCancelled().catch((error: unknown) => this.link.complain("could not cancel", error));
     for (const listener of [...this.#listeners]) listener();
   }

@@ -8,7 +8,10 @@ const VERSION = "v1";
 
 /** What stands under the namespace's prefix; scripts know these as locals (META, JOBS …). */
 const PARTS = {
-  /** Hash: `epoch` of this life of the data, `run_id` of the server that it began on, counters of turns. */
+  /**
+   * Hash: `epoch` of this life of the data, `run_id` of the server that it began on, `rows`: the epoch of the rows that it works
+   * for, counters of turns.
+   */
   META: "meta",
   /**
    * Hash: task id to "FENCE q LANE\nMESSAGE", "FENCE l WORKER", "FENCE c WORKER" (to be cancelled) or "FENCE s" (settled, not

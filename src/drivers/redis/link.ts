@@ -21,6 +21,8 @@ export interface LinkParts {
   readonly keys: Keys;
   /** The data directory that the namespace is to belong to; undefined: a worker, which owns none. */
   readonly owner?: string | undefined;
+  /** The epoch of its rows: where they went back to a backup, what Redis holds for them is nothing any more. */
+  readonly rows?: string | undefined;
   readonly clock: Clock;
   readonly random: Pick<Random, "uuid">;
   readonly log: Log;
@@ -43,7 +45,6 @@ export class Link {
   #signalsFrom = NO_ENTRY;
   #ready = false;
   #everReady = false;
-  #readySince = 0;
   #trouble = "not connected yet";
   #fatal: StartupError | undefined;
   /** The latest error of the connection itself. */
@@ -86,11 +87,6 @@ export class Link {
 
   get ready(): boolean {
     return this.#ready;
-  }
-
-  /** When the present connection was greeted, by this side's clock. */
-  get readySince(): number {
-    return this.#readySince;
   }
 
   /** Why it cannot be used now; undefined: it can. */
@@ -172,17 +168,17 @@ export class Link {
   async #greet(): Promise<void> {
     clearTimeout(this.#again);
     if (this.#stopped || this.#client.status !== "ready") return;
-    const { owner = "", random } = this.#parts;
+    const { owner = "", rows = "", random } = this.#parts;
     const { database } = this.connector;
     try {
       // Where the server has no such database the client goes on in number 0.
       if (database > 0) await this.#client.select(database);
-      const answer = await runScript(this.#client, "open", [this.keys.prefix, this.keys.owner, random.uuid(), owner]);
-      const [epoch, belongsTo, text, signal] = answer.map(String) as [string, string, string, string];
+      const answer = await runScript(this.#client, "open", [this.keys.prefix, this.keys.owner, random.uuid(), owner, rows]);
+      const [epoch, belongsTo, text, signal, worksFor] = answer.map(String) as [string, string, string, string, string];
       const info = serverInfo(text);
       // One that has just been the master is not asked to write by a greeting.
       if (info.replica) throw new Error("READONLY");
-      const refused = refusal(info) ?? this.#foreign(owner, belongsTo);
+      const refused = refusal(info) ?? this.#foreign(owner, belongsTo) ?? this.#outdated(rows, worksFor);
       if (refused !== undefined) return this.#refuse(refused);
       this.#warnOf(info);
       this.#signalsFrom = signal;
@@ -220,6 +216,11 @@ export class Link {
     return "the namespace belongs to another data directory: give this server a --namespace of its own";
   }
 
+  #outdated(rows: string, worksFor: string): string | undefined {
+    if (rows === "" || worksFor === rows) return undefined;
+    return "the namespace works for a restored copy of this data directory: give this server a --namespace of its own";
+  }
+
   #becomeReady(epoch: string): void {
     if (this.#stopped) return;
     const back = this.#everReady && !this.#ready;
@@ -227,7 +228,6 @@ export class Link {
     this.#fatal = undefined;
     this.#lastError = undefined;
     this.#complaints.clear();
-    this.#readySince = this.clock.now();
     if (back) this.log.info("Redis is back", { redis: this.connector.label });
     this.#everReady = true;
     this.#epoch = epoch;

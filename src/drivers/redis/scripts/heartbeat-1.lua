@@ -44,7 +44,10 @@ local held = redis.call('HGETALL', HELD .. worker)
 for i = 1, #held, 2 do
   local id = held[i]
   local fence, since = part(held[i + 1])
-  if not said[id] and now - tonumber(since) > tonumber(ARGV[6]) then
+  if tonumber(since) > now then
+    -- The clock has gone back: it was sent just now.
+    redis.call('HSET', HELD .. worker, id, fence .. ' ' .. now)
+  elseif not said[id] and now - tonumber(since) > tonumber(ARGV[6]) then
     redis.call('HDEL', HELD .. worker, id)
     redis.call('HSET', JOBS, id, fence .. ' s')
     emit({'r', ARGV[5] .. ' ' .. fence .. ' ' .. id})

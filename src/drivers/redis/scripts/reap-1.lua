@@ -5,11 +5,15 @@
 -- ARGV[2]  now, in milliseconds; '': the server's clock
 -- ARGV[3]  when, in milliseconds, as the events are to say
 -- ARGV[4]  how long a lease is, in milliseconds
+-- ARGV[5]  now, as it is expected to be, in milliseconds; '': anything
+-- ARGV[6]  a clock that is so far from that has jumped, in milliseconds: then nobody was silent
 --
--- Returns {epoch, how many leases}.
+-- Returns {epoch, now, how many leases}.
 despite_full_memory()
 local this = epoch(ARGV[1])
 local now, lease = clock(ARGV[2]), tonumber(ARGV[4])
+local expected = tonumber(ARGV[5])
+if expected and math.abs(now - expected) > tonumber(ARGV[6]) then return {this, now, 0} end
 local events = {}
 local workers = redis.call('ZRANGE', WORKERS, 0, -1, 'WITHSCORES')
 for i = 1, #workers, 2 do
@@ -31,4 +35,4 @@ for i = 1, #workers, 2 do
   end
 end
 if #events > 0 then emit(events) end
-return {this, #events / 2}
+return {this, now, #events / 2}

@@ -42,6 +42,8 @@ export class Reconciler implements Service {
   #unsubscribe: Unsubscribe | undefined;
   /** Running dispatches that the broker did not know, and since when. */
   #missingSince = new Map<string, number>();
+  /** When the broker came back or forgot what it held: whoever runs something gets a lease from then on to say so. */
+  #readyAt = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -49,8 +51,11 @@ export class Reconciler implements Service {
 
   /** The embedded broker's workers died with the last process: what was in progress then, died with it. */
   async start(): Promise<void> {
-    const { hub } = this.#parts;
-    this.#unsubscribe = hub.onReady(() => void this.reconcile());
+    const { hub, clock } = this.#parts;
+    this.#unsubscribe = hub.onReady(() => {
+      this.#readyAt = clock.now();
+      void this.reconcile();
+    });
     if (hub.kind === "embedded") await this.#pass(true);
     else void this.reconcile();
     this.#timer = setInterval(() => void this.reconcile(), EVERY_MS);
@@ -125,7 +130,7 @@ export class Reconciler implements Service {
     const now = this.#parts.clock.now();
     return running.filter((row) => {
       const key = `${row.id} ${row.fence}`;
-      const since = this.#missingSince.get(key) ?? now;
+      const since = Math.max(this.#missingSince.get(key) ?? now, this.#readyAt);
       stillMissing.set(key, since);
       return now - since > LEASE_MS;
     });

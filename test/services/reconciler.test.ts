@@ -2,6 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import * as life from "../../src/domain/task.ts";
 import { isTerminal } from "../../src/domain/task.ts";
+import { Signal } from "../../src/drivers/signal.ts";
 import { type Job, LEASE_MS } from "../../src/ports/broker.ts";
 import { Transitions } from "../../src/services/transitions.ts";
 import { ANNA, type Core, done, failed, manual, openCore, released, suspected } from "../support/core.ts";
@@ -193,6 +194,29 @@ describe("while workers live elsewhere", () => {
     await after.reconciler.reconcile();
     expect(after.store.get(id)).toMatchObject({ status: "queued", deaths: 0, attempt: 1, fence: 2 });
     expect(await after.claim()).toHaveLength(1);
+  });
+
+  test("a broker that forgets once more gives whoever runs something a lease once more", async () => {
+    await using before = await openCore();
+    const { id } = await before.tasks.submit(ANNA, "job", {});
+    await before.claim();
+    await using after = await crash(before, { idle: true });
+    elsewhere(after);
+    const ready = new Signal<[]>();
+    after.hub.onReady = (listener) => ready.on(listener);
+    after.recorder.start();
+    await after.reconciler.start();
+    await after.reconciler.reconcile();
+    manual(after).advance(LEASE_MS - 1);
+    // Its worker has spoken of it since, and could not again by now.
+    ready.emit();
+    await after.reconciler.reconcile();
+    manual(after).advance(LEASE_MS);
+    await after.reconciler.reconcile();
+    expect(after.store.get(id)?.status).toBe("in progress");
+    manual(after).advance(1);
+    await after.reconciler.reconcile();
+    expect(after.store.get(id)?.status).toBe("queued");
   });
 
   test("a job whose enqueue failed is sent again", async () => {

@@ -246,6 +246,23 @@ describe("feeding", () => {
     }
   });
 
+  test("room that several jobs leave with one commit is seen, whichever of them is counted last", async () => {
+    await using core = await openCore({ window: { lane: 10, total: 10, bytes: 1_024 } });
+    const [small, large, waits] = await core.tasks.submitBatch(ANNA, "job", [{}, { text: "x".repeat(2_000) }, {}]);
+    const jobs = await core.claim(9);
+    expect(jobs.map(({ id }) => id)).toEqual([small?.id ?? "", large?.id ?? ""]);
+    // The recorder is reading just now, so that it finds both on its next page.
+    const reading = core.recorder.drained();
+    await core.hub.settle(
+      "w",
+      jobs.map((job) => done(job)),
+    );
+    await reading;
+    // It enters with the next commit, and would wait for yet another one.
+    await core.work.grouped(() => {});
+    expect((await core.claim(9)).map(({ id }) => id)).toEqual([waits?.id ?? ""]);
+  });
+
   test("a feed that fails is tried again", async () => {
     await using core = await openCore({ window: { lane: 2, total: 10, bytes: 1_000_000 } });
     const waiting = core.store.waiting.bind(core.store);

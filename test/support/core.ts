@@ -8,7 +8,7 @@ import { openDatabase } from "../../src/drivers/sqlite/database.ts";
 import { migrateUp } from "../../src/drivers/sqlite/migrate.ts";
 import { SqliteTasks } from "../../src/drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "../../src/drivers/sqlite/unit-of-work.ts";
-import type { Job, JobRef, Outcome } from "../../src/ports/broker.ts";
+import type { Broker, Job, JobRef, Outcome } from "../../src/ports/broker.ts";
 import type { Clock, Random } from "../../src/ports/runtime.ts";
 import type { StoredTask } from "../../src/ports/tasks.ts";
 import { DefinitionRegistry } from "../../src/services/definitions.ts";
@@ -44,8 +44,12 @@ export interface CoreOptions {
   /** A database file, of `snapshot` for example; default: a new one. */
   readonly file?: string;
   readonly policies?: readonly TaskPolicy[];
+  /** In their place: an earlier core's, whose schemas are compiled already. */
+  readonly definitions?: DefinitionRegistry;
   readonly window?: WindowLimits;
   readonly quotas?: { total: number; perOwner: number };
+  /** It goes with the core. Default: a new embedded one. */
+  readonly hub?: Broker;
   /** Default: a ManualClock. */
   readonly clock?: Clock;
   /** Hand on an earlier core's, or ids repeat. */
@@ -116,7 +120,7 @@ export async function openCore(options: CoreOptions = {}) {
   const { log, lines } = recordingLog();
   const store = new SqliteTasks(db, () => random.uuid());
   const work = new SqliteUnitOfWork(db, () => store.forget());
-  const hub = new EmbeddedBroker({ clock, epoch: random.uuid() });
+  const hub: Broker = options.hub ?? new EmbeddedBroker({ clock, epoch: random.uuid() });
   const window = new Window(options.window);
   const quotas = new Quotas(store, options.quotas ?? { total: 1_000_000, perOwner: 1_000_000 });
   const notifier = new Notices();
@@ -135,7 +139,7 @@ export async function openCore(options: CoreOptions = {}) {
     clock,
     log,
   });
-  const definitions = new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
+  const definitions = options.definitions ?? new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
   const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, clock });
   dispatcher.load();
   if (!options.idle) {

@@ -36,11 +36,12 @@ export class ArtelProcess {
   stdout = "";
   stderr = "";
   #ended: Ended | undefined;
-  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #child: Bun.Subprocess<Blob, "pipe", "pipe">;
   readonly #looks = new Set<() => void>();
 
-  constructor(command: readonly string[], cwd: string, env: Environment) {
-    this.#child = Bun.spawn([...command], { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  /** @param stdin all that it can read there */
+  constructor(command: readonly string[], cwd: string, env: Environment, stdin = "") {
+    this.#child = Bun.spawn([...command], { cwd, env, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
     this.pid = this.#child.pid;
     this.ended = this.#watch();
   }
@@ -139,6 +140,12 @@ export class Place implements AsyncDisposable {
     return join(this.folder, ...parts);
   }
 
+  /** Puts another executable in its place, as an upgrade does; what runs goes on as it is. */
+  replace(built: string): void {
+    rmSync(this.program);
+    install(built, this.program);
+  }
+
   /** Writes files by their paths in the folder. */
   write(files: Readonly<Record<string, string | Uint8Array>>): void {
     for (const [name, content] of Object.entries(files)) {
@@ -147,7 +154,6 @@ export class Place implements AsyncDisposable {
     }
   }
 
-  /** @param through a command that runs the command behind it in its own place, such as another machine */
   /** Every file below the folder with what is in it; the executable, which is large, by its name. */
   contents(): Record<string, string> {
     const files = readdirSync(this.folder, { recursive: true, withFileTypes: true });
@@ -160,15 +166,16 @@ export class Place implements AsyncDisposable {
     );
   }
 
-  start(args: readonly string[], env: Environment = {}, through: readonly string[] = []): ArtelProcess {
-    const started = new ArtelProcess([...through, this.program, ...args], this.folder, { HOME: this.home, ...env });
+  /** @param through a command that runs the command behind it in its own place, such as another machine */
+  start(args: readonly string[], env: Environment = {}, through: readonly string[] = [], stdin = ""): ArtelProcess {
+    const started = new ArtelProcess([...through, this.program, ...args], this.folder, { HOME: this.home, ...env }, stdin);
     this.#processes.push(started);
     return started;
   }
 
   /** Runs a command to its end. */
-  async run(args: readonly string[], env: Environment = {}): Promise<Ended> {
-    return await within(this.start(args, env).ended, `the end of artel ${args.join(" ")}`);
+  async run(args: readonly string[], env: Environment = {}, stdin = ""): Promise<Ended> {
+    return await within(this.start(args, env, [], stdin).ended, `the end of artel ${args.join(" ")}`);
   }
 
   /** Starts `artel serve` on a free port, unless `args` name one, and waits until it is ready. */

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { didYouMean } from "./domain/closest.ts";
 import { parseDuration } from "./domain/duration.ts";
+import { PRIORITIES, STATUSES } from "./domain/task.ts";
 
 /** The call was wrong: exit code 2, and one line that names the flag or command. */
 export class UsageError extends Error {
@@ -18,7 +19,11 @@ type Kind =
   | "namespace"
   | "switch"
   | "durability"
-  | "level";
+  | "level"
+  | "priority"
+  | "status"
+  | "server"
+  | "language";
 
 /** One flag: `--name`, ARTEL_NAME, default. */
 export interface Flag {
@@ -42,11 +47,17 @@ const MAX_COUNT = 999_999_999;
 /** A hundred years, in milliseconds: beyond it the dates of some languages end. */
 const MAX_DURATION_MS = 100 * 365 * 86_400_000;
 
-const LEVELS = ["debug", "info", "warn", "error"] as const;
+/** Kinds that have a value out of a few. */
+const CHOICES: Readonly<Partial<Record<Kind, readonly string[]>>> = {
+  level: ["debug", "info", "warn", "error"],
+  durability: ["normal", "full"],
+  priority: PRIORITIES,
+  status: STATUSES,
+  language: ["en", "ru"],
+};
 /** A switch by its variable. */
 const ON = new Set(["true", "1"]);
 const OFF = new Set(["false", "0"]);
-const DURABILITIES = ["normal", "full"] as const;
 
 export const FLAGS = {
   host: { name: "host", kind: "text", value: "ADDRESS", fallback: "127.0.0.1", help: "address to listen on" },
@@ -91,6 +102,37 @@ export const FLAGS = {
     fallback: "2000000",
     help: "unfinished tasks that one user may have",
   },
+  server: {
+    name: "server",
+    kind: "server",
+    value: "URL",
+    fallback: "http://127.0.0.1:12000",
+    help: "the server's address, as http://HOST:PORT",
+  },
+  lang: { name: "lang", kind: "language", value: "en|ru", help: "language (default: by LC_ALL, LC_MESSAGES or LANG)" },
+  json: { name: "json", kind: "switch", help: "print JSON, as the API gives it" },
+  watch: { name: "watch", kind: "switch", help: "show the task's progress to its end, then its result" },
+  input: {
+    name: "input",
+    kind: "text",
+    value: "JSON|@FILE|-",
+    help: "the input as JSON, from a file or from stdin; fields given beside it count more",
+  },
+  delay: { name: "delay", kind: "duration", help: "run it no sooner than after this long" },
+  priority: { name: "priority", kind: "priority", value: "PRIORITY", help: "low, normal or high" },
+  idempotencyKey: {
+    name: "idempotency-key",
+    kind: "text",
+    value: "KEY",
+    help: "the same key and input again give the same task",
+  },
+  status: { name: "status", kind: "status", value: "STATUS", help: `only these: ${STATUSES.join(", ")}` },
+  name: { name: "name", kind: "text", value: "NAME", help: "only those of this task" },
+  limit: { name: "limit", kind: "count", min: 1, max: 200, fallback: "50", help: "so many at most" },
+  cursor: { name: "cursor", kind: "text", help: "goes on from a page before: its next_cursor" },
+  admin: { name: "admin", kind: "switch", help: "make it an admin, who sees everybody's tasks" },
+  expires: { name: "expires", kind: "duration", fallback: "90d", help: "how long the token lives" },
+  jsonReport: { name: "json", kind: "switch", help: "print the findings as JSON" },
   to: { name: "to", kind: "text", value: "TAG", help: "the last migration to apply, by its tag" },
 } as const satisfies Record<string, Flag>;
 
@@ -127,7 +169,7 @@ export function readCall(
   const flags: readonly Flag[] = keys.map((key) => FLAGS[key]);
   const given = parse(command, args, flags);
   if (given.positionals.length > words)
-    throw new UsageError(`artel ${command} takes no "${given.positionals[words]}"; see artel help ${command}`);
+    throw new UsageError(`artel ${command} takes no "${given.positionals[words]}"; see artel help ${command.split(" ")[0]}`);
   const values = new Map<string, string | undefined>();
   for (const flag of flags) values.set(flag.name, check(flag, findValue(flag, given.values, environment)));
   const text = (key: FlagKey): string | undefined => values.get(FLAGS[key].name);
@@ -170,10 +212,7 @@ interface Value {
 }
 
 /** The values that a flag can have, where they can be told. */
-export function valuesOf({ kind }: Flag): readonly string[] {
-  if (kind === "level") return LEVELS;
-  return kind === "durability" ? DURABILITIES : [];
-}
+export const valuesOf = ({ kind }: Flag): readonly string[] => CHOICES[kind] ?? [];
 
 /** The variable that stands in for a flag. */
 export const variableOf = (flag: Flag): string => `ARTEL_${flag.name.toUpperCase().replaceAll("-", "_")}`;
@@ -207,10 +246,6 @@ function expectation(flag: Flag, text: string): string | undefined {
     }
     case "port":
       return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? undefined : "a port from 0 to 65535";
-    case "level":
-      return LEVELS.some((level) => level === text) ? undefined : `one of ${LEVELS.join(", ")}`;
-    case "durability":
-      return text === "normal" || text === "full" ? undefined : "normal or full";
     case "switch":
       return ON.has(text) || OFF.has(text) ? undefined : "1 or 0";
     case "duration":
@@ -221,8 +256,12 @@ function expectation(flag: Flag, text: string): string | undefined {
       return NAME.test(text) ? undefined : "letters, digits, dots, underscores and hyphens";
     case "origins":
       return listOf(text).every(isOrigin) ? undefined : "origins such as https://app.example, comma-separated";
-    default:
-      return undefined;
+    case "server":
+      return isServer(text) ? undefined : "an address such as http://127.0.0.1:12000";
+    default: {
+      const choices = CHOICES[flag.kind];
+      return !choices || choices.includes(text) ? undefined : `one of ${choices.join(", ")}`;
+    }
   }
 }
 
@@ -244,4 +283,9 @@ function isDuration(text: string): boolean {
 /** As browsers send it: no path and no slash at the end, which would never match. */
 function isOrigin(text: string): boolean {
   return text === "*" || /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/i.test(text);
+}
+
+/** A place of its own: nothing may stand behind the port but a slash. */
+function isServer(text: string): boolean {
+  return /^https?:\/\/[^/?#@\s]+\/?$/i.test(text) && URL.canParse(text);
 }

@@ -1,15 +1,23 @@
 /** The program: finds the command, runs it, and is the only place that ends the process. */
 import { keepFreedMemory } from "./cli/allocator.ts";
+import { backupCommand } from "./cli/backup.ts";
 import { checkCommand } from "./cli/check.ts";
+import { clientCommand } from "./cli/client.ts";
 import type { Command, Io } from "./cli/commands.ts";
 import { completeCommand, completionCommand } from "./cli/completion.ts";
+import { doctorCommand } from "./cli/doctor.ts";
 import { healthCommand } from "./cli/health.ts";
 import { find, helpCommand } from "./cli/help.ts";
 import { initCommand } from "./cli/init.ts";
 import { isolateCommand } from "./cli/isolate.ts";
+import { loginCommand, logoutCommand } from "./cli/login.ts";
 import { migrateCommand } from "./cli/migrate.ts";
 import { openapiCommand } from "./cli/openapi.ts";
+import { restoreCommand } from "./cli/restore.ts";
+import { runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
+import { taskCommand } from "./cli/task.ts";
+import { userCommand } from "./cli/user.ts";
 import { versionCommand } from "./cli/version.ts";
 import { workCommand } from "./cli/work.ts";
 import { UsageError } from "./config.ts";
@@ -22,7 +30,16 @@ const threadEntry = new URL("./workers/thread.ts", import.meta.url);
 const commands: readonly Command[] = [
   serveCommand,
   workCommand,
+  clientCommand,
   migrateCommand,
+  userCommand,
+  backupCommand,
+  restoreCommand,
+  doctorCommand,
+  loginCommand,
+  logoutCommand,
+  runCommand,
+  taskCommand,
   initCommand,
   checkCommand,
   openapiCommand,

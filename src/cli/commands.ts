@@ -8,6 +8,8 @@ export interface Command {
   readonly flags: readonly (keyof typeof import("../config.ts").FLAGS)[];
   /** The words that can stand first behind its name, where there are such. */
   readonly words?: readonly string[];
+  /** What help says beyond the flags, a line each. */
+  readonly details?: readonly string[];
   /** One call that shows it. */
   readonly example: string;
   /** Runs until it is told to end. */

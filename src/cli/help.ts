@@ -50,7 +50,7 @@ const VALUES: Readonly<Partial<Record<Flag["kind"], string>>> = {
 };
 const TIMES = "TIME is a number with its unit: 500ms, 30s, 5m, 2h or 7d.";
 
-function showOne({ usage, purpose, flags, example }: Command, io: Io): void {
+function showOne({ usage, purpose, flags, details, example }: Command, io: Io): void {
   io.out(`artel ${usage}\n  ${purpose}\n`);
   const known: readonly Flag[] = flags.map((key) => FLAGS[key]);
   const names = known.map(({ name, kind, value }) => `--${name} ${value ?? VALUES[kind] ?? "TEXT"}`.trim());
@@ -60,5 +60,6 @@ function showOne({ usage, purpose, flags, example }: Command, io: Io): void {
   });
   if (known.some(({ kind }) => kind === "duration")) io.out(`\n${TIMES}`);
   if (known[0]) io.out(`Every flag has a variable: --${known[0].name} is ${variableOf(known[0])}.`);
+  if (details) io.out(`\n${details.join("\n")}`);
   io.out(`\nexample: ${example}`);
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -27,7 +28,7 @@ const BYTES = 32;
 export function loadSecret(dataDir: string, fromEnv?: string): string {
   const given = givenSecret(fromEnv);
   if (given !== undefined) return given;
-  const path = join(dataDir, "secret");
+  const path = pathOf(dataDir);
   try {
     return readSecret(path) ?? makeSecret(dataDir, path);
   } catch (cause) {
@@ -39,6 +40,11 @@ export function loadSecret(dataDir: string, fromEnv?: string): string {
     );
   }
 }
+
+const pathOf = (dataDir: string): string => join(dataDir, "secret");
+
+/** Whether one is kept in the data directory. */
+export const hasSecret = (dataDir: string): boolean => existsSync(pathOf(dataDir));
 
 /**
  * The environment's secret, if there is one.

@@ -8,7 +8,7 @@ import type { TokenSigner } from "../ports/tokens.ts";
 export interface AccountAdminDeps {
   readonly store: AccountStore;
   readonly passwords: Passwords;
-  readonly signer: TokenSigner;
+  readonly signer: Pick<TokenSigner, "sign">;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -33,6 +33,18 @@ export class AccountAdmin {
     this.#deps = deps;
   }
 
+  /** Before somebody is asked for a password. @throws InvalidInput `invalid_email`; Conflict `email_taken` */
+  expectFree(email: string): void {
+    if (this.#deps.store.byEmail(normalizeEmail(email))) throw emailTaken();
+  }
+
+  /** @throws InvalidInput `invalid_email`; NotFound `account_not_found` */
+  find(email: string): Account {
+    const account = this.#deps.store.byEmail(normalizeEmail(email));
+    if (!account) throw new NotFound("account_not_found", `there is no account with the e-mail ${email.trim()}`);
+    return account;
+  }
+
   /** @throws InvalidInput `invalid_email`, `weak_password`; Conflict `email_taken` */
   async create(email: string, password: string, role: Role): Promise<Account> {
     const normalized = normalizeEmail(email);
@@ -41,13 +53,13 @@ export class AccountAdmin {
 
   /** Makes an account an admin. @throws NotFound `account_not_found` */
   promote(email: string): void {
-    this.#deps.store.setRole(this.#find(email).n, "admin");
+    this.#deps.store.setRole(this.find(email).n, "admin");
   }
 
   /** Sets a password and ends all sessions and long-lived tokens. @throws NotFound `account_not_found`; InvalidInput `weak_password` */
   async setPassword(email: string, password: string): Promise<void> {
     const { store, passwords, clock } = this.#deps;
-    const account = this.#find(email);
+    const account = this.find(email);
     const hash = await passwords.hash(checkNewPassword(password, account.email));
     store.setPassword({ account: account.n, hash, now: clock.now() });
   }
@@ -63,7 +75,7 @@ export class AccountAdmin {
       throw new InvalidInput("invalid_expiry", "a token lives for at least a second and at most a hundred years");
     }
     const { store, signer, clock, random } = this.#deps;
-    const account = this.#find(email);
+    const account = this.find(email);
     const now = clock.now();
     const expiresAt = now + expiresMs;
     const sessionId = random.uuid();
@@ -72,10 +84,10 @@ export class AccountAdmin {
     return { token, expiresAt };
   }
 
-  #find(email: string): Account {
-    const account = this.#deps.store.byEmail(normalizeEmail(email));
-    if (!account) throw new NotFound("account_not_found", `there is no account with the e-mail ${email.trim()}`);
-    return account;
+  /** Ends all sessions and long-lived tokens. @returns how many; @throws NotFound `account_not_found` */
+  revoke(email: string): number {
+    const { store, clock } = this.#deps;
+    return store.endSessions(this.find(email).n, clock.now()).length;
   }
 }
 

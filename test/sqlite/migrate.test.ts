@@ -8,6 +8,7 @@ import { migrate as drizzleMigrate } from "drizzle-orm/bun-sqlite/migrator";
 import { StartupError } from "../../src/domain/errors.ts";
 import { migrateDown, migrateUp, migrationStatus } from "../../src/drivers/sqlite/migrate.ts";
 import { assertGrowing, type Migration, migrations } from "../../src/drivers/sqlite/migrations.ts";
+import { SmallDisk, whyNoDisks } from "../support/disk.ts";
 import { history } from "../support/migration-history.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -158,6 +159,27 @@ describe("the copy aside", () => {
     expect(names().filter((name) => name.endsWith("unfinished"))).toEqual([]);
   });
 
+  test("is made before a way back too, which loses what was in it", () => {
+    const db = open();
+    migrateUp(db, { migrations: history });
+    db.run("INSERT INTO parent VALUES (1, 'one')");
+    db.run("INSERT INTO child VALUES (10, 1, 'noted')");
+    const { copy } = migrateDown(db, 1, { migrations: history });
+    expect(copy).toBe(`${file}.before-0002_third-down`);
+    expect(
+      open(copy ?? "")
+        .query("SELECT note FROM child")
+        .values(),
+    ).toEqual([["noted"]]);
+    expect(migrateDown(db, 9, { migrations: history }).tags).toHaveLength(2);
+    expect(migrateDown(db, 1, { migrations: history })).toEqual({ tags: [], copy: null });
+    const bad = history.map((each, n) => (n === 0 ? { ...each, down: ["SELECT nonsense"] } : each));
+    migrateUp(db, { migrations: bad, to: "0000_first" });
+    const before = names();
+    expect(refusal(() => migrateDown(db, 1, { migrations: bad })).code).toBe("migration_failed");
+    expect(names()).toEqual(before);
+  });
+
   test("does not stay when the first migration fails", () => {
     const db = open();
     migrateUp(db, { migrations: history, to: "0001_second" });
@@ -174,6 +196,26 @@ describe("the copy aside", () => {
     const list = [...history.slice(0, 1), { ...history[1], tag: "gone/0001" } as Migration];
     expect(refusal(() => migrateUp(db, { migrations: list })).code).toBe("migration_copy_failed");
     expect(schema(db)).toEqual(before);
+  });
+});
+
+describe.skipIf(whyNoDisks() !== undefined)("a full disk leaves everything as it was", () => {
+  const CONTENT = "x".repeat(300 * 1024);
+
+  test.each([
+    ["for the copy", 400, "migration_copy_failed"],
+    ["for what comes after the copy", 1_000, "migration_failed"],
+  ] as const)("too small %s", (_, kib, code) => {
+    const folderOnDisk = join(folder, "disk");
+    using _disk = SmallDisk.mount(folderOnDisk, kib);
+    using db = new Database(join(folderOnDisk, "artel.db"));
+    migrateUp(db, { migrations: history, to: "0000_first" });
+    db.run("INSERT INTO parent (name) VALUES (?)", [CONTENT]);
+    const before = schema(db);
+    expect(refusal(() => migrateUp(db, { migrations: history })).code).toBe(code);
+    expect([schema(db), applied(db)]).toEqual([before, ["0000_first"]]);
+    expect(db.query("SELECT name FROM parent").values()).toEqual([[CONTENT]]);
+    expect(readdirSync(folderOnDisk)).toEqual(["artel.db"]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { type Database, SQLiteError } from "bun:sqlite";
-import { chmodSync, existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { StartupError } from "../../domain/errors.ts";
+import { copyDatabase, freeName } from "./copy.ts";
 import { migrations as known, type Migration } from "./migrations.ts";
 
 export interface MigrateOptions {
@@ -8,6 +9,8 @@ export interface MigrateOptions {
   readonly to?: string;
   /** What there is to apply; by default everything that this build knows. */
   readonly migrations?: readonly Migration[];
+  /** Whether the database is copied first; by default it is. */
+  readonly copy?: boolean;
 }
 
 export interface MigrateResult {
@@ -41,12 +44,38 @@ export function migrateUp(db: Database, options: MigrateOptions = {}): MigrateRe
   const [first] = pending;
   if (!first) return { tags: [], copy: null };
 
-  const copy = hasContent(db) ? copyAside(db, first.tag) : null;
+  const copy = options.copy !== false && hasContent(db) ? copyAside(db, first.tag) : null;
+  return { tags: oneByOne(db, pending, apply, copy), copy };
+}
+
+/**
+ * Reverts the newest `count` applied migrations, newest first, each in a transaction of its own. Data in what goes is lost, so
+ * the database is copied to `FILE.before-TAG-down` first, TAG being the first migration to go.
+ *
+ * @throws StartupError as `migrateUp`
+ */
+export function migrateDown(db: Database, count = 1, options: Pick<MigrateOptions, "migrations"> = {}): MigrateResult {
+  const list = options.migrations ?? known;
+  const applied = migrationStatus(db, list).flatMap((state, index) => (state.applied ? (list[index] ?? []) : []));
+  const reverted = applied.reverse().slice(0, count);
+  const [first] = reverted;
+  if (!first) return { tags: [], copy: null };
+  const copy = copyAside(db, `${first.tag}-down`);
+  return { tags: oneByOne(db, reverted, revert, copy), copy };
+}
+
+/** @returns the tags of what was done */
+function oneByOne(
+  db: Database,
+  list: readonly Migration[],
+  run: (db: Database, migration: Migration) => void,
+  copy: string | null,
+): string[] {
   const tags: string[] = [];
   try {
     withoutForeignKeys(db, () => {
-      for (const migration of pending) {
-        apply(db, migration);
+      for (const migration of list) {
+        run(db, migration);
         tags.push(migration.tag);
       }
     });
@@ -55,22 +84,7 @@ export function migrateUp(db: Database, options: MigrateOptions = {}): MigrateRe
     if (copy && tags.length === 0) rmSync(copy, { force: true });
     throw error;
   }
-  return { tags, copy };
-}
-
-/**
- * Reverts the newest `count` applied migrations, newest first, each in a transaction of its own. Data in what goes is lost.
- *
- * @throws StartupError as `migrateUp`
- */
-export function migrateDown(db: Database, count = 1, options: Pick<MigrateOptions, "migrations"> = {}): MigrateResult {
-  const list = options.migrations ?? known;
-  const applied = migrationStatus(db, list).flatMap((state, index) => (state.applied ? (list[index] ?? []) : []));
-  const reverted = applied.reverse().slice(0, count);
-  withoutForeignKeys(db, () => {
-    for (const migration of reverted) revert(db, migration);
-  });
-  return { tags: reverted.map(({ tag }) => tag), copy: null };
+  return tags;
 }
 
 /**
@@ -149,22 +163,15 @@ function withoutForeignKeys(db: Database, run: () => void): void {
   }
 }
 
-/** Copies through SQLite, so that what still stands in the WAL comes along. Never overwrites an earlier copy. */
-function copyAside(db: Database, tag: string): string | null {
+/** Never overwrites an earlier copy. */
+function copyAside(db: Database, what: string): string | null {
   const file = db.filename;
   if (file === "" || file === ":memory:") return null;
-  const base = `${file}.before-${tag}`;
-  let copy = base;
-  for (let n = 2; existsSync(copy); n += 1) copy = `${base}.${n}`;
-  const unfinished = `${base}.unfinished`;
+  const copy = freeName(`${file}.before-${what}`);
   try {
-    rmSync(unfinished, { force: true });
-    refuseCorrupt(file, () => db.run("VACUUM INTO ?", [unfinished]));
-    chmodSync(unfinished, statSync(file).mode & 0o777);
-    renameSync(unfinished, copy);
+    refuseCorrupt(file, () => copyDatabase(db, copy, statSync(file).mode & 0o777));
     return copy;
   } catch (error) {
-    rmSync(unfinished, { force: true });
     if (error instanceof StartupError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new StartupError("migration_copy_failed", `cannot copy ${file} to ${copy} before migrating: ${reason}`, {

@@ -55,7 +55,7 @@ export class Client {
   url: string;
   readonly id: string;
   readonly email: string;
-  readonly token: string;
+  token: string;
 
   private constructor(url: string, id: string, email: string, token: string) {
     this.url = url;
@@ -68,10 +68,16 @@ export class Client {
   static async register(url: string, name = "ada"): Promise<Client> {
     const credentials = { email: `${name}@example.com`, password: PASSWORD };
     const { id } = expectStatus(201, await call("POST", `${url}/auth/register`, { body: credentials })) as { id: string };
-    const { access_token } = expectStatus(200, await call("POST", `${url}/auth/login`, { body: credentials })) as {
-      access_token: string;
-    };
-    return new Client(url, id, credentials.email, access_token);
+    const client = new Client(url, id, credentials.email, "");
+    await client.login();
+    return client;
+  }
+
+  /** Begins another session, as when the last token has ended. */
+  async login(): Promise<void> {
+    const body = { email: this.email, password: PASSWORD };
+    const answer = expectStatus(200, await call("POST", `${this.url}/auth/login`, { body }));
+    this.token = (answer as { access_token: string }).access_token;
   }
 
   call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {

@@ -1,26 +1,31 @@
+import { ArtelError, type InputProblem } from "../../domain/errors.ts";
+import { clean } from "./show.ts";
+
 /** What the server says is wrong with a call: its problem document. */
-export class ApiError extends Error {
+export class ApiError extends ArtelError {
   override readonly name = "ApiError";
   readonly status: number;
-  /** A stable snake_case word. */
-  readonly code: string;
   /** Where an input is wrong. */
-  readonly problems: readonly { readonly path: string; readonly message: string }[];
+  readonly problems: readonly InputProblem[];
 
-  constructor(status: number, code: string, detail: string, problems: ApiError["problems"] = []) {
-    super(detail);
+  constructor(status: number, code: string, detail: string, problems: readonly InputProblem[] = []) {
+    super(code, detail);
     this.status = status;
-    this.code = code;
     this.problems = problems;
   }
 }
 
 /** Nobody answered. */
-export class Unreachable extends Error {
+export class Unreachable extends ArtelError {
   override readonly name = "Unreachable";
+  readonly server: string;
+  readonly reason: string;
 
   constructor(server: string, cause: unknown) {
-    super(`${server} does not answer: ${reasonOf(cause)}`, { cause });
+    const reason = reasonOf(cause);
+    super("unreachable", `${server} does not answer: ${reason}`, { cause });
+    this.server = server;
+    this.reason = reason;
   }
 }
 
@@ -68,15 +73,16 @@ function problemOf(status: number, text: string): ApiError {
     Record<"code" | "detail" | "title" | "errors", unknown>
   >;
   if (typeof code !== "string") return notArtel(status);
-  const problems = Array.isArray(errors) ? (errors as ApiError["problems"]) : [];
-  return new ApiError(status, code, String(detail ?? title ?? code), problems);
+  const problems = Array.isArray(errors) ? (errors as readonly InputProblem[]) : [];
+  return new ApiError(status, code, clean(String(detail ?? title ?? code)), problems);
 }
 
 function notArtel(status: number): never {
   throw new ApiError(status, "not_artel", `this server answers as no Artel server does (HTTP ${status}): is --server right?`);
 }
 
-function parsed(text: string): unknown {
+/** The value of a JSON text; undefined: it is none. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -88,6 +94,6 @@ function parsed(text: string): unknown {
 function reasonOf(cause: unknown): string {
   const { code, name, message } = cause as { code?: unknown; name?: string; message?: string };
   if (name === "TimeoutError") return "no answer in time";
-  if (code === "ConnectionRefused") return "the connection was refused";
+  if (code === "ConnectionRefused" || code === "ECONNREFUSED") return "the connection was refused";
   return message ?? String(cause);
 }

@@ -15,10 +15,10 @@ export interface NoticeListener {
   changed(notice: Notice): void;
   /** Progress in between. */
   progressed(notice: Notice): void;
-  /** The first connection stands, and says from where it tells. */
-  opened?(): void;
+  /** The first connection stands; it tells of what comes after `seq`. */
+  opened?(seq: number): void;
   /** The server is gone: said once until it is back. */
-  lost(reason: string): void;
+  lost(error: Error): void;
   /** It is back, and what changed meanwhile follows. */
   back(): void;
   /** Too much has changed to be told: lists are to be loaded again. */
@@ -109,7 +109,7 @@ export class NoticeStream {
   #ready(seq: number, epoch: string): void {
     this.#waitMs = FIRST_WAIT_MS;
     this.#readySeq = seq;
-    if (this.#seen === undefined) this.#listener.opened?.();
+    if (this.#seen === undefined) this.#listener.opened?.(seq);
     if (this.#seen?.epoch !== epoch) this.#seen = { seq, epoch };
     if (this.#lost) this.#listener.back();
     this.#lost = false;
@@ -159,7 +159,7 @@ export class NoticeStream {
       this.#closed = true;
       return this.#listener.failed(error);
     }
-    if (!this.#lost) this.#listener.lost(error.message);
+    if (!this.#lost) this.#listener.lost(error);
     this.#lost = true;
     this.#timer = setTimeout(() => void this.#connect(), this.#waitMs * (0.5 + Math.random() / 2));
     this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs * 2);

@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ApiError, call } from "./http.ts";
+import { ArtelError } from "../../domain/errors.ts";
+import { ApiError, call, parsed } from "./http.ts";
 import type { Tokens } from "./shapes.ts";
 
 /** An access token that ends sooner than this is renewed before it is used, in milliseconds. */
@@ -10,9 +11,13 @@ const RENEW_MS = 30_000;
 const LOCK_LIMIT_MS = 15_000;
 const LOCK_LOOK_MS = 25;
 
-/** Somebody has to log in first. */
-export class NoSession extends Error {
+/** Somebody has to log in first. Codes: `no_session`, `session_ended`, `damaged_session`, `bad_token`, `no_place`, `busy`. */
+export class NoSession extends ArtelError {
   override readonly name = "NoSession";
+
+  constructor(message: string, code = "no_session") {
+    super(code, message);
+  }
 }
 
 /** What speaks for a user at one server. */
@@ -36,7 +41,7 @@ export class GivenToken implements Session {
 
   async token(refused?: string): Promise<string> {
     if (refused === this.#token)
-      throw new NoSession("the server does not take this ARTEL_TOKEN: it is wrong, has ended, or was revoked");
+      throw new NoSession("the server does not take this ARTEL_TOKEN: it is wrong, has ended, or was revoked", "bad_token");
     return this.#token;
   }
 }
@@ -62,7 +67,7 @@ export function configFolder(environment: Readonly<Record<string, string | undef
   if (process.platform === "win32" && windows) return join(windows, "artel");
   if (xdg) return join(xdg, "artel");
   const base = home ?? profile;
-  if (!base) throw new NoSession("there is no HOME to keep a session in: set ARTEL_TOKEN, or HOME");
+  if (!base) throw new NoSession("there is no HOME to keep a session in: set ARTEL_TOKEN, or HOME", "no_place");
   return join(base, ".config", "artel");
 }
 
@@ -100,24 +105,24 @@ export class KeptSession implements Session {
     await this.#locked(async () => this.#keep(keptOf(email, tokens)));
   }
 
-  /** Ends the session, here and at the server. @returns whether there was one */
+  /** Ends the session, at the server and then here: while the server does not answer, it stays. @returns whether there was one */
   async end(): Promise<boolean> {
     return await this.#locked(async () => {
       const kept = this.#read()[this.#server];
       if (!kept) return false;
-      this.#keep(undefined);
       await this.#logout(kept);
+      this.#keep(undefined);
       return true;
     });
   }
 
   async #logout(kept: Kept): Promise<void> {
     try {
-      const { access_token: token } = isGood(kept) ? kept : await this.#refreshed(kept);
+      const { access_token: token } = isGood(kept) ? kept : await this.#renew(kept);
       await call(this.#server, "/auth/logout", { method: "POST", token });
     } catch (error) {
       // It has ended there already.
-      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      if (!(error instanceof NoSession || (error instanceof ApiError && error.status === 401))) throw error;
     }
   }
 
@@ -129,7 +134,7 @@ export class KeptSession implements Session {
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 401)) throw error;
       this.#keep(undefined);
-      throw this.#noSession("the session has ended");
+      throw this.#noSession("the session has ended", "session_ended");
     }
   }
 
@@ -144,8 +149,8 @@ export class KeptSession implements Session {
     return kept;
   }
 
-  #noSession(why: string): NoSession {
-    return new NoSession(`${why} at ${this.#server}: artel login EMAIL, or set ARTEL_TOKEN`);
+  #noSession(why: string, code?: string): NoSession {
+    return new NoSession(`${why} at ${this.#server}: artel login EMAIL, or set ARTEL_TOKEN`, code);
   }
 
   #read(): Book {
@@ -154,13 +159,11 @@ export class KeptSession implements Session {
       text = readFileSync(this.#file, "utf8");
     } catch (error) {
       if ((error as { code?: string }).code === "ENOENT") return {};
-      throw error;
+      throw this.#noPlace(error);
     }
-    try {
-      return JSON.parse(text) as Book;
-    } catch {
-      throw new NoSession(`${this.#file} is damaged: remove it, and log in again`);
-    }
+    const book = parsed(text);
+    if (isBook(book)) return book;
+    throw new NoSession(`${this.#file} is damaged: remove it, and log in again`, "damaged_session");
   }
 
   /** Written beside and put in place: whoever reads sees the old file or the new one. */
@@ -171,22 +174,38 @@ export class KeptSession implements Session {
     try {
       writeFileSync(next, `${JSON.stringify(book, null, 2)}\n`, { mode: 0o600 });
       renameSync(next, this.#file);
+    } catch (error) {
+      throw this.#noPlace(error);
     } finally {
       rmSync(next, { force: true });
     }
   }
 
+  #noPlace(error: unknown): NoSession {
+    return new NoSession(`no session can be kept in ${this.#file}: ${(error as Error).message}`, "no_place");
+  }
+
   /** The lock is SQLite's own on a file beside, which the system drops with the process, however that ends. */
   async #locked<T>(work: () => Promise<T>): Promise<T> {
-    mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-    const lock = new Database(`${this.#file}.lock`, { create: true });
+    const lock = this.#openLock();
     try {
-      chmodSync(`${this.#file}.lock`, 0o600);
-      lock.run("PRAGMA busy_timeout = 0");
       await takeLock(lock);
       return await work();
     } finally {
       lock.close();
+    }
+  }
+
+  #openLock(): Database {
+    const file = `${this.#file}.lock`;
+    try {
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      const lock = new Database(file, { create: true });
+      chmodSync(file, 0o600);
+      lock.run("PRAGMA busy_timeout = 0");
+      return lock;
+    } catch (error) {
+      throw this.#noPlace(error);
     }
   }
 }
@@ -197,10 +216,19 @@ async function takeLock(lock: Database): Promise<void> {
       lock.run("BEGIN EXCLUSIVE");
       return;
     } catch (error) {
-      if ((error as { code?: string }).code !== "SQLITE_BUSY" || waitedMs >= LOCK_LIMIT_MS) throw error;
+      if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
+      if (waitedMs >= LOCK_LIMIT_MS) throw new NoSession("another artel takes too long to renew the session: try again", "busy");
     }
     await Bun.sleep(LOCK_LOOK_MS);
   }
+}
+
+const isBook = (book: unknown): book is Book =>
+  typeof book === "object" && book !== null && !Array.isArray(book) && Object.values(book).every(isKept);
+
+function isKept(entry: unknown): entry is Kept {
+  const { email, access_token, refresh_token, expires_at } = (entry ?? {}) as Partial<Kept>;
+  return [email, access_token, refresh_token].every((text) => typeof text === "string") && typeof expires_at === "number";
 }
 
 const isGood = (kept: Kept, refused?: string): boolean =>

@@ -116,7 +116,7 @@ function merged(values: readonly unknown[]): unknown {
 }
 
 /** What a reference within `root` leads to. */
-function resolve(reference: string, root: unknown): unknown {
+export function resolve(reference: string, root: unknown): unknown {
   if (!reference.startsWith("#")) return undefined;
   const steps = decodeURIComponent(reference.slice(1)).split("/").slice(1);
   return steps.reduce<unknown>(

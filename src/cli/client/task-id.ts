@@ -1,0 +1,20 @@
+import { ArtelError } from "../../domain/errors.ts";
+import type { Api } from "./api.ts";
+import { shortId } from "./show.ts";
+
+const WHOLE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** A part of an id is looked for among so many of the newest tasks. */
+const LOOKED_AT = 200;
+
+/** The id that a whole one, its beginning or its end stands for, as lists show it. @throws ArtelError */
+export async function wholeId(api: Api, text: string): Promise<string> {
+  const part = text.toLowerCase();
+  if (WHOLE.test(part)) return part;
+  const { items } = await api.list({ limit: LOOKED_AT });
+  const [id, ...others] = items.map(({ task_id }) => task_id).filter((each) => each.startsWith(part) || each.endsWith(part));
+  if (id === undefined)
+    throw new ArtelError("task_not_found", `none of your newest ${LOOKED_AT} tasks has an id that begins or ends with "${text}"`);
+  if (others.length > 0)
+    throw new ArtelError("ambiguous_id", `"${text}" fits ${others.length + 1} tasks, such as ${shortId(id)} and ${others[0]}`);
+  return id;
+}

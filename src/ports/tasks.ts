@@ -128,6 +128,7 @@ export interface TaskStore {
   nextDueAt(): number | undefined;
   /** How many tasks have not ended, of one owner or in all. Costs what it counts: for the start, not for every call. */
   countPending(owner?: number): number;
+  countInProgress(): number;
 
   appendLog(n: number, lines: readonly LogLine[]): void;
   log(n: number): readonly LogLine[];

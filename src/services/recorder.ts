@@ -1,3 +1,4 @@
+import { Unavailable } from "../domain/errors.ts";
 import * as life from "../domain/task.ts";
 import type { BrokerEvent, BrokerHub, Offset, ProgressReport, Unsubscribe } from "../ports/broker.ts";
 import type { Notifier } from "../ports/notices.ts";
@@ -73,9 +74,9 @@ export class Recorder implements Service {
     clearTimeout(this.#retry);
   }
 
-  /** Whether what the broker tells can be stored. */
-  get healthy(): boolean {
-    return this.#healthy;
+  /** Why what the broker tells cannot be stored; undefined: it can. */
+  get trouble(): string | undefined {
+    return this.#healthy ? undefined : "what becomes of tasks cannot be recorded";
   }
 
   /** Resolves when every event that the broker has now is stored (or could not be). */
@@ -97,7 +98,9 @@ export class Recorder implements Service {
       .grouped(() => {
         for (const task of tasks) this.#parts.store.saveProgress(task);
       })
-      .catch((error: unknown) => this.#parts.log.warn("could not save progress", { error: String(error) }));
+      .catch((error: unknown) => {
+        if (!(error instanceof Unavailable)) this.#parts.log.warn("could not save progress", { error: String(error) });
+      });
   }
 
   #poke(): void {
@@ -116,7 +119,8 @@ export class Recorder implements Service {
       }
     } catch (error) {
       this.#healthy = false;
-      this.#parts.log.error("could not record", { error: String(error) });
+      // What cannot be reached says so itself.
+      if (!(error instanceof Unavailable)) this.#parts.log.error("could not record", { error: String(error) });
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.#poke(), RETRY_MS);
     } finally {

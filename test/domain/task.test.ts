@@ -100,6 +100,12 @@ describe("the life of a task", () => {
     });
   });
 
+  test("invariant 3: what took an outcome accepts none of that dispatch again, whatever became of it", () => {
+    always((before, _, after) => {
+      if (running(before) && !running(after)) expect(life.accepts(after, before.fence)).toBe(false);
+    });
+  });
+
   test("what has ended stays so, and accepts no outcome, until its owner retries it", () => {
     always((before, step, after) => {
       if (life.isTerminal(before.status)) expect(step.name).toBe("retryByOwner");

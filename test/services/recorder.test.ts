@@ -126,6 +126,26 @@ describe("recording", () => {
     expect([core.quotas.total, core.window.inBroker]).toEqual([0, 0]);
   });
 
+  test("a start that is told once more, as when a wiped broker has handed out the same dispatch again, changes nothing", async () => {
+    await using core = await openCore();
+    const { id, fence } = await running(core);
+    const before = [rows(core), core.notices.all.length];
+    await replay(core, [{ kind: "started", id, fence, at: 2, worker: "w" }]);
+    expect([rows(core), core.notices.all.length]).toEqual(before);
+  });
+
+  test("invariant 3: what could not be stored is behind no offset", async () => {
+    await using core = await openCore({ idle: true });
+    const task = await core.tasks.submit(ANNA, "job", {});
+    const before = core.store.offset("embedded");
+    core.store.complete = () => {
+      throw new Error("no disk");
+    };
+    await replay(core, [done({ id: task.id, fence: 1 })]);
+    expect(core.store.get(task.id)?.status).toBe("queued");
+    expect(core.store.offset("embedded")).toEqual(before);
+  });
+
   test("invariant 3: nothing is acknowledged before it is stored", async () => {
     await using core = await openCore();
     const acknowledge = core.hub.acknowledge.bind(core.hub);

@@ -65,6 +65,10 @@ export class Backlog {
     return this.#sql<{ at: number | null }>("SELECT min(run_at) AS at FROM tasks WHERE status IN (0, 3)").get()?.at ?? undefined;
   }
 
+  countInProgress(): number {
+    return this.#sql<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE ${inStatusIndex(2)}`).get()?.count ?? 0;
+  }
+
   countPending(owner?: number): number {
     const own = owner === undefined ? [] : [owner];
     const mine = owner === undefined ? "" : "AND owner = ?";

@@ -210,6 +210,10 @@ export class SqliteTasks implements TaskStore {
     return this.#backlog.countPending(owner);
   }
 
+  countInProgress(): number {
+    return this.#backlog.countInProgress();
+  }
+
   appendLog(n: number, lines: readonly LogLine[]): void {
     this.#logs.append(n, lines);
   }

@@ -112,6 +112,9 @@ describe("kill -9", () => {
     await view.ended(running);
     for (const each of running) expect(view.tasks.get(each)).toMatchObject({ status: "done", attempt: 1, result: "slept" });
     expect(view.faults).toEqual([]);
+    // What the last process left is counted as well as what this one has begun.
+    const metrics = await (await fetch(`${second.url}/metrics`)).text();
+    expect(/^artel_tasks_in_progress .*$/m.exec(metrics)?.[0]).toBe("artel_tasks_in_progress 0");
     if (hasProc)
       await eventually(() => (childrenOf(second.process.pid).length === 0 ? true : undefined), "the end of all children");
   });

@@ -1,7 +1,7 @@
 /** Task files for tests of the executable, by path in a place; `effects` is where some leave a line for each run. */
 const file = (options: string, run: string, head = ""): string => `
 import { task, t, TaskError } from "artel";
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 ${head}
 const effect = (id: string) => appendFileSync(import.meta.dir + "/../effects", id + "\\n");
 export default task({ ${options}, ${run} });
@@ -41,8 +41,31 @@ export const TASKS: Readonly<Record<string, string>> = {
       return "through";
     }`,
   ),
+  /** Writes lines and reports progress all the while. */
+  "tasks/talking.ts": file(
+    "input: t.Object({ n: t.Integer() }), retry: 1",
+    `async run({ n }, ctx) {
+      for (let i = 0; i < n; i += 1) {
+        ctx.progress(i, n, "word " + i);
+        ctx.log.info("word", i);
+        await ctx.sleep(10);
+      }
+      effect(ctx.task_id);
+      return "said " + n;
+    }`,
+  ),
   /** Heeds nothing but the end of its thread or process. */
   "tasks/busy.ts": file("input: t.Object({}), retry: 1", "run() { for (;;); }"),
+  /** Kills the process that it runs in, the first time. */
+  "tasks/mortal.ts": file(
+    "input: t.Object({}), retry: 1",
+    `run(_, ctx) {
+      const mark = import.meta.dir + "/../died-" + ctx.task_id;
+      if (existsSync(mark)) return "survived";
+      writeFileSync(mark, "");
+      process.kill(process.pid, "SIGKILL");
+    }`,
+  ),
   /** Kills the process that it runs in, each time. */
   "tasks/killer.ts": file(
     "input: t.Object({}), retry: 1",

@@ -25,6 +25,8 @@ export class View {
   #seq = 0;
   #catchingUp = false;
   readonly #looks = new Set<() => void>();
+  /** How often each task may yet begin another life. */
+  readonly #revivals = new Map<string, number>();
 
   constructor(client: Client) {
     this.#client = client;
@@ -101,6 +103,11 @@ export class View {
     return ENDED.has(this.tasks.get(id)?.status ?? "");
   }
 
+  /** Its owner is about to retry it: once, it may go on after an end. */
+  mayLiveAgain(id: string): void {
+    this.#revivals.set(id, (this.#revivals.get(id) ?? 0) + 1);
+  }
+
   /** How a task that was listed or fetched differs from what the socket told; undefined: not at all. */
   difference(task: Task): string | undefined {
     const notice = this.tasks.get(task.task_id);
@@ -148,9 +155,16 @@ export class View {
       if (notice.seq <= this.#seq) this.faults.push(`seq ${notice.seq} came after ${this.#seq}`);
       this.#seq = notice.seq;
       this.transitions += 1;
-      if (ENDED.has(before?.status ?? "")) this.faults.push(`${notice.task_id} went from ${before?.status} to ${notice.status}`);
+      if (ENDED.has(before?.status ?? "") && !this.#livesAgain(notice.task_id))
+        this.faults.push(`${notice.task_id} went from ${before?.status} to ${notice.status}`);
       if (ENDED.has(notice.status)) this.ends.set(notice.task_id, (this.ends.get(notice.task_id) ?? 0) + 1);
     }
     this.tasks.set(notice.task_id, notice);
+  }
+
+  #livesAgain(id: string): boolean {
+    const left = this.#revivals.get(id) ?? 0;
+    if (left > 0) this.#revivals.set(id, left - 1);
+    return left > 0;
   }
 }

@@ -30,8 +30,8 @@ export function find(commands: readonly Command[], name: string): Command {
 
 function showAll(commands: readonly Command[], io: Io): void {
   io.out("artel: accounts, background tasks and live progress in one executable\n");
-  const width = Math.max(...commands.map(({ usage }) => usage.length));
-  for (const { usage, purpose } of commands) io.out(`  artel ${usage.padEnd(width)}  ${purpose}`);
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  for (const { name, purpose } of commands) io.out(`  artel ${name.padEnd(width)}  ${purpose}`);
   io.out("\nEvery flag has a variable: --port is ARTEL_PORT. More: artel help COMMAND");
 }
 

@@ -16,13 +16,8 @@ const SETTLE_MS = 150_000;
 /** How soon what follows the rows is as they say, in milliseconds. */
 const MOMENT_MS = 5_000;
 /** Gauges that say that there is nothing to do. */
-const IDLE = [
-  "artel_jobs_running",
-  "artel_tasks_pending",
-  "artel_tasks_in_progress",
-  "artel_tasks_in_broker",
-  "artel_tasks_waiting",
-];
+const IDLE = ["artel_jobs_running"];
+const IDLE_SERVER = ["artel_tasks_pending", "artel_tasks_in_progress", "artel_tasks_in_broker", "artel_tasks_waiting"];
 /** What Redis still holds when there is nothing to do. */
 const LEFT_IN_REDIS = ["owner", "v1:meta", "v1:signals", "v1:workers", "v1:crew", "v1:events"];
 
@@ -168,12 +163,13 @@ export function runsOf({ place }: World): Map<string, number> {
   return runs;
 }
 
-async function judgedProcesses({ keepers }: World): Promise<string[]> {
+async function judgedProcesses({ serve, keepers }: World): Promise<string[]> {
   const wrong = await Promise.all(
-    keepers.map(async ({ up }) => {
-      const { url, process } = await up;
+    keepers.map(async (keeper) => {
+      const { url, process } = await keeper.up;
+      const names = keeper === serve ? [...IDLE, ...IDLE_SERVER] : IDLE;
       const children = async () => (hasProc ? childrenOf(process.pid) : []).map((pid) => `${process.pid} still has ${pid}`);
-      return [...(await soonNone(() => gauges(url, IDLE))), ...(await soonNone(children))];
+      return [...(await soonNone(() => gauges(url, names))), ...(await soonNone(children))];
     }),
   );
   return wrong.flat();
@@ -188,8 +184,8 @@ export async function judgedSockets({ serve }: World): Promise<string[]> {
 /** Those of these gauges that are not at zero. */
 async function gauges(url: string, names: readonly string[]): Promise<string[]> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const not = lines(text).filter((line) => names.some((name) => line.startsWith(`${name} `)) && !line.endsWith(" 0"));
-  return not.map((line) => `${url} says ${line}`);
+  const value = (name: string): string | undefined => new RegExp(`^${name} (.*)$`, "m").exec(text)?.[1];
+  return names.flatMap((name) => (value(name) === "0" ? [] : [`${url} says ${name} ${value(name)}`]));
 }
 
 /** What is wrong now must be right in a moment: gauges, acknowledgements and children follow what is recorded. @returns what is not */

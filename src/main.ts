@@ -13,6 +13,7 @@ import { isolateCommand } from "./cli/isolate.ts";
 import { loginCommand, logoutCommand } from "./cli/login.ts";
 import { migrateCommand } from "./cli/migrate.ts";
 import { openapiCommand } from "./cli/openapi.ts";
+import { Output } from "./cli/output.ts";
 import { restoreCommand } from "./cli/restore.ts";
 import { runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
@@ -55,9 +56,10 @@ const commands: readonly Command[] = [
 /** A compiled executable is its own program; run from the sources, Bun needs to be told this file. */
 const compiled = import.meta.url.startsWith("file:///$bunfs/") || import.meta.url.startsWith("file:///B:/~BUN/");
 
+const output = new Output();
 const io: Io = {
   environment: process.env,
-  out: (line) => console.log(line),
+  out: (line) => output.line(line),
   error: (line) => console.error(line),
   onSignal(listener) {
     let count = 0;
@@ -79,6 +81,13 @@ async function run([name = "help", ...args]: readonly string[]): Promise<number>
   return args.includes("--help") || args.includes("-h") ? await help.run([name], io) : await command.run(args, io);
 }
 
+/** What a command prints is what it was called for; a server says little on stdout, and goes on and ends well without it. */
+function printed(code: number): number {
+  const lasting = commands.find(({ name }) => name === process.argv[2])?.lasting === true;
+  if (code !== 0 || lasting || output.trouble === undefined) return code;
+  return failed(new ArtelError("output_lost", `what was to be printed could not be written: ${output.trouble}`));
+}
+
 /** One line says what is wrong; 2: the call was wrong, 1: it failed. */
 function failed(error: unknown): number {
   io.error(`artel: ${oneLine(explain(error))}`);
@@ -98,4 +107,4 @@ const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ");
 
 process.on("uncaughtException", (error) => exit(failed(error)));
 process.on("unhandledRejection", (error) => exit(failed(error)));
-exit(await run(process.argv.slice(2)).catch(failed));
+exit(await run(process.argv.slice(2)).then(printed, failed));

@@ -23,7 +23,8 @@ export interface Command {
 /** The process as commands see it. */
 export interface Io {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  out(line: string): void;
+  /** A line on stdout. @returns whether it is out; not: nobody reads, or it cannot be written */
+  out(line: string): boolean;
   error(line: string): void;
   /** Calls at each SIGTERM or SIGINT, with how many there have been. */
   onSignal(listener: (count: number) => void): void;

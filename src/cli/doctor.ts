@@ -18,6 +18,8 @@ export const doctorCommand: Command = {
     const findings = await examine({ dataDirectory: call.need("data"), redis, secret: io.environment["ARTEL_SECRET"] });
     if (call.on("jsonReport")) io.out(JSON.stringify(findings));
     else for (const { check, state, detail } of findings) io.out(`${state.padEnd(8)} ${check.padEnd(15)} ${detail}`);
-    return findings.some(({ state }) => state === "problem") ? 1 : 0;
+    const problems = findings.filter(({ state }) => state === "problem").map(({ check }) => check);
+    if (problems.length > 0) io.error(`artel: problems with ${problems.join(", ")}: the report says what to do`);
+    return problems.length > 0 ? 1 : 0;
   },
 };

@@ -35,6 +35,11 @@ async function askHidden(question: string): Promise<string> {
   const reader = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
   process.stderr.write(question);
   reader.on("line", resolve);
+  // Back from Ctrl-Z, which has paused the input.
+  reader.on("SIGCONT", () => {
+    process.stderr.write(question);
+    reader.resume();
+  });
   reader.on("SIGINT", () => resolve(undefined));
   reader.on("close", () => resolve(undefined));
   const typed = await promise;

@@ -69,6 +69,7 @@ describe("an input from flags", () => {
     [flags(["deep.flga"]), undefined, "parse takes no --deep.flga"],
     [flags(["max-page", "1"]), undefined, "parse takes no --max-page (did you mean --max-pages?); it has --url, --max-pages"],
     [flags(["wacth"]), undefined, "(did you mean --watch?)"],
+    [flags(["watch"]), undefined, "parse takes no --watch: what belongs to artel run stands in front of --"],
     [flags(["no-url"]), undefined, "parse takes no --no-url"],
     [flags(), { max_pages: "1" }, "--input: /max_pages must be integer"],
     [flags(), { bogus: 1 }, "--input: /bogus unknown field"],

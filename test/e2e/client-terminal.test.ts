@@ -6,7 +6,7 @@ import { placeOf } from "../../src/cli/client/terminal-screen.ts";
 import { Place, type Served } from "../support/artel-process.ts";
 import { Client, call } from "../support/e2e-client.ts";
 import { TASKS } from "../support/e2e-tasks.ts";
-import { KEYS, Terminal, type TerminalOptions } from "../support/terminal.ts";
+import { broughtBack, KEYS, Terminal, type TerminalOptions } from "../support/terminal.ts";
 import { eventually, LIMIT_MS } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
@@ -96,6 +96,20 @@ describe.concurrent("a terminal", () => {
     await terminal.asks(/^artel>$/);
     terminal.type(`${KEYS.up}`);
     await terminal.asks(/^artel> login hidden@example.com$/);
+  });
+
+  test("a hidden question is asked on after Ctrl-Z and fg", async () => {
+    const command = broughtBack([place.program, "client", "--server", served.url]);
+    const env = { HOME: place.home, XDG_CONFIG_HOME: configOf("stopped"), LANG: "C.UTF-8" };
+    await using terminal = new Terminal(command, { cwd: place.folder, env });
+    await Client.register(served.url, "stopped");
+    await answer(terminal, /^artel>$/, "login stopped@example.com");
+    await terminal.asks(/^Password:$/);
+    terminal.type(KEYS.ctrlZ);
+    await terminal.until((all) => count(all, /^Password:/) === 2, "the question again");
+    await answer(terminal, /^Password:$/, PASSWORD);
+    await terminal.shows(/^Logged in as/);
+    expect(terminal.written).not.toContain("horse");
   });
 
   test("a task's fields are asked one by one; Ctrl-C gives them up; Tab completes; answers are not remembered", async () => {

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Ended, Place } from "../support/artel-process.ts";
 import { TASKS } from "../support/e2e-tasks.ts";
-import { LIMIT_MS } from "../support/waiting.ts";
+import { LIMIT_MS, within } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
 
@@ -31,6 +31,22 @@ const registered = async (user: string): Promise<void> => {
 const idIn = (stdout: string): string => /^Submitted: \S+ (\S+)$/m.exec(stdout)?.[1] ?? "";
 
 describe.concurrent("a pipe", () => {
+  test("that nobody reads any more ends it, while commands could still come", async () => {
+    const oneLine = '"$0" client --server "$1" | { read -r line; exec <&-; echo "$line"; }';
+    const shell = Bun.spawn(["sh", "-c", oneLine, place.program, url], {
+      env: { HOME: place.home, XDG_CONFIG_HOME: configOf("unread"), PATH: process.env["PATH"] },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const say = (line: string): void => {
+      shell.stdin.write(`${line}\n`);
+      shell.stdin.flush();
+    };
+    say("help");
+    expect(String(Buffer.from((await shell.stdout.getReader().read()).value ?? []))).toStartWith("register [EMAIL]");
+    say("help");
+    await within(shell.exited, "the end of the client").finally(() => shell.stdin.end());
+  });
+
   test("goes the whole way: register, task, watch, show, logs, retry, cancel, logout", async () => {
     await registered("whole");
     const submitted = await client("whole", ["task quick", "21", "watch", "", "tasks", `show ${"x".repeat(8)}`]);

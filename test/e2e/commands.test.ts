@@ -42,6 +42,12 @@ describe("commands", () => {
     },
   );
 
+  test.skipIf(!existsSync("/dev/full"))("what cannot be written is no success, and one line says so", async () => {
+    const { ended } = place.start(["openapi"], {}, ["sh", "-c", '"$@" > /dev/full', "sh"]);
+    const { code, stderr } = await ended;
+    expect([code, lines(stderr)]).toEqual([1, [expect.stringMatching(/could not be written: .*ENOSPC/)]]);
+  });
+
   test("each command has help of its own", async () => {
     const list = (await place.run(["help"])).stdout;
     const commands = Array.from(list.matchAll(/^ {2}artel (\w+)/gm), ([, command]) => command ?? "");

@@ -17,9 +17,10 @@ interface Finding {
 /** What it finds, by check; fails where its exit code does not fit. */
 async function findings(place: Place, args: readonly string[] = [], env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await place.run(["doctor", "--json", ...args], env);
-  expect(stderr).toBe("");
   const all = JSON.parse(stdout) as Finding[];
-  expect(code).toBe(all.some(({ state }) => state === "problem") ? 1 : 0);
+  const problems = all.filter(({ state }) => state === "problem").map(({ check }) => check);
+  expect(code).toBe(problems.length > 0 ? 1 : 0);
+  expect(stderr).toBe(problems.length > 0 ? `artel: problems with ${problems.join(", ")}: the report says what to do\n` : "");
   return Object.fromEntries(all.map(({ check, state, detail }) => [check, `${state}: ${detail}`]));
 }
 

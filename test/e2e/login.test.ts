@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ended, lines, Place } from "../support/artel-process.ts";
 import { Client, call } from "../support/e2e-client.ts";
-import { KEYS, Terminal } from "../support/terminal.ts";
+import { broughtBack, KEYS, Terminal } from "../support/terminal.ts";
 import { LIMIT_MS } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
@@ -66,6 +66,19 @@ describe("login", () => {
     terminal.type(`corr${KEYS.ctrlC}`);
     await terminal.shows(/given up/);
     expect(await terminal.exited).toBe(1);
+    expect(terminal.echoes).toBe(true);
+  });
+
+  test.concurrent("asks on after Ctrl-Z and fg", async () => {
+    const options = { cwd: place.folder, env: at("stopped") };
+    await using terminal = new Terminal(broughtBack([place.program, "login", EMAIL]), options);
+    await terminal.asks(/^Password:$/);
+    terminal.type(KEYS.ctrlZ);
+    await terminal.until((all) => all.length > 1 && all.at(-1) === "Password:", "the question again");
+    terminal.type(`${PASSWORD}${KEYS.enter}`);
+    await terminal.shows(/^logged in/);
+    expect(await terminal.exited).toBe(0);
+    expect(terminal.written).not.toContain("horse");
     expect(terminal.echoes).toBe(true);
   });
 

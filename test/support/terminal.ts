@@ -10,7 +10,11 @@ export const KEYS = {
   left: "\x1b[D",
   ctrlC: "\x03",
   ctrlD: "\x04",
+  ctrlZ: "\x1a",
 } as const;
+
+/** A shell that runs a command, and brings it back as soon as Ctrl-Z has stopped it. */
+export const broughtBack = (command: readonly string[]): string[] => ["sh", "-c", 'set -m; "$@"; fg', "sh", ...command];
 
 export interface TerminalOptions {
   readonly cwd?: string;

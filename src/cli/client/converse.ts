@@ -29,7 +29,7 @@ export async function converse(server: string, chosen: Language | undefined, io:
   const leave = (): void => desk.close();
   io.onSignal(leave);
   process.on("SIGHUP", leave);
-  // Nobody reads any more: a terminal that is gone, or a pipe that was closed.
+  // A terminal that is gone.
   process.stdout.on("error", leave);
   process.once("exit", leave);
   try {

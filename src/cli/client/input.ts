@@ -117,6 +117,7 @@ function put(input: Input, [name = "", ...inner]: readonly string[], value: unkn
 const isObject = (value: unknown): value is Input => typeof value === "object" && value !== null && !Array.isArray(value);
 
 function unknownField(task: string, flag: string, fields: readonly Field[], others: readonly string[]): string {
+  if (others.includes(flag)) return `${task} takes no --${flag}: what belongs to artel run stands in front of --`;
   const names = fields.map(({ name }) => name.replaceAll("_", "-"));
   const known = names.length === 0 ? "it has none" : `it has ${names.map((name) => `--${name}`).join(", ")}`;
   return `${task} takes no --${flag}${didYouMean(flag, [...names, ...others], "--")}; ${known}`;

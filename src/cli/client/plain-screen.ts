@@ -13,13 +13,14 @@ export class PlainScreen implements Screen {
   onInterrupt: (() => void) | undefined;
   history: readonly string[] = [];
   readonly #reader: readline.Interface;
-  readonly #out: (line: string) => void;
+  readonly #out: (line: string) => boolean;
   readonly #ahead: string[] = [];
   #waiting: { resolve(line: string): void; reject(error: Error): void } | undefined;
   #ended = false;
   #closed = false;
 
-  constructor(input: NodeJS.ReadableStream, out: (line: string) => void) {
+  /** @param out says whether somebody still reads */
+  constructor(input: NodeJS.ReadableStream, out: (line: string) => boolean) {
     this.#out = out;
     this.#reader = readline.createInterface({ input, terminal: false });
     this.#reader.on("line", (line) => this.#take(line));
@@ -27,7 +28,7 @@ export class PlainScreen implements Screen {
   }
 
   print(text: string): void {
-    this.#out(text);
+    if (!this.#out(text)) this.close();
   }
 
   panel(): void {}
@@ -48,6 +49,7 @@ export class PlainScreen implements Screen {
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#reader.close();
     this.onInterrupt?.();

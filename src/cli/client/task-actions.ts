@@ -19,7 +19,10 @@ export async function listTasks(call: Call, io: Io): Promise<void> {
     limit: call.count("limit"),
     cursor: call.text("cursor"),
   });
-  if (call.on("json")) return io.out(JSON.stringify(page));
+  if (call.on("json")) {
+    io.out(JSON.stringify(page));
+    return;
+  }
   const look = lookOf(process.stdout, io.environment);
   if (process.stdout.isTTY && page.items.length === 0) io.out("no tasks");
   for (const line of process.stdout.isTTY ? taskLines(page.items, look) : page.items.map(tabbed)) io.out(line);

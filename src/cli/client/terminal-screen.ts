@@ -208,8 +208,9 @@ export class TerminalScreen implements Screen {
     if (!cleared) open.reject(new Interrupted());
   }
 
-  /** Back from Ctrl-Z: what was drawn stands above what others have written since. */
+  /** Back from Ctrl-Z, which has paused the input: what was drawn stands above what others have written since. */
   #continued(): void {
+    this.#reader.resume();
     this.#drawn = [];
     this.#redraw(() => undefined, 0);
   }

@@ -212,7 +212,7 @@ export async function startWorkers(settings: WorkSettings, log: Log): Promise<Ru
   supervisor.start();
   folder.start();
   const stop = async (deadlineMs: number): Promise<void> => {
-    await folder.stop();
+    folder.stop();
     await supervisor.stop(deadlineMs);
     await broker.stop();
     await pulse?.stop();

@@ -284,7 +284,7 @@ async function assemble(
 
     /** Forward only: no new work, running work to its end or back to the queue, then what is stored, then the sockets. */
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
-      await folder.stop();
+      folder.stop();
       await schedules.stop();
       await scheduler.stop();
       predecessor?.stop();

@@ -1,5 +1,5 @@
 import type { TaskPolicy } from "../domain/definition.ts";
-import { NotFound } from "../domain/errors.ts";
+import { NotFound, TooMany, Unavailable } from "../domain/errors.ts";
 import { nextRun, type Schedule } from "../domain/schedule.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
 import type { ScheduleRow, ScheduleStore } from "../ports/schedules.ts";
@@ -33,6 +33,8 @@ export class Schedules implements Service {
   readonly #parts: Parts;
   /** Tasks whose schedule this process follows. */
   #followed = new Set<string>();
+  /** The definitions have changed, and that could not be stored. */
+  #behind = false;
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #stopped = true;
@@ -42,8 +44,9 @@ export class Schedules implements Service {
   }
 
   async start(): Promise<void> {
-    this.#stopped = false;
     await this.renew();
+    this.#stopped = false;
+    this.#setAlarm();
   }
 
   async stop(): Promise<void> {
@@ -52,15 +55,22 @@ export class Schedules implements Service {
     await this.#running;
   }
 
-  /** The definitions have changed. */
+  /** The definitions have changed. @throws Unavailable; then it is tried again by itself */
   async renew(): Promise<void> {
     const { work, clock } = this.#parts;
     const scheduled = this.#scheduled();
-    if (scheduled.length > 0) {
-      await work.grouped(() => {
-        for (const policy of scheduled) this.#renew(policy, clock.now());
-      });
+    try {
+      if (scheduled.length > 0) {
+        await work.grouped(() => {
+          for (const policy of scheduled) this.#renew(policy, clock.now());
+        });
+      }
+    } catch (error) {
+      this.#behind = true;
+      this.#setAlarm();
+      throw error;
     }
+    this.#behind = false;
     this.#followed = new Set(scheduled.map(({ name }) => name));
     this.#setAlarm();
   }
@@ -95,21 +105,28 @@ export class Schedules implements Service {
   /** Runs what is due. @returns how many tasks came of it */
   async tick(): Promise<number> {
     const { store, work, clock, owner } = this.#parts;
-    const isDue = (row: ScheduleRow | undefined): boolean => row?.nextAt != null && row.nextAt <= clock.now();
-    const due = this.#scheduled().filter(({ name }) => isDue(store.get(name)));
+    const due = this.#due();
     if (due.length === 0) return 0;
     const caller = await owner();
     let ran = 0;
     for (const policy of due) {
       ran += await work.grouped((tx) => {
         const row = store.get(policy.name);
-        if (!row || !isDue(row)) return 0;
+        if (!row || row.nextAt === null || row.nextAt > clock.now()) return 0;
         const { id } = this.#accept(tx, caller, policy);
         store.put({ ...row, nextAt: nextRun(row, clock.now()), lastAt: row.nextAt, lastTask: id });
         return 1;
       });
     }
     return ran;
+  }
+
+  /** The longest due first: where there is room for one task, each gets its turn. */
+  #due(): readonly Scheduled[] {
+    const { store, clock } = this.#parts;
+    const at = ({ name }: Scheduled): number => store.get(name)?.nextAt ?? Number.POSITIVE_INFINITY;
+    const due = this.#scheduled().filter((policy) => at(policy) <= clock.now());
+    return due.sort((a, b) => at(a) - at(b));
   }
 
   /** A schedule that has changed counts from now; one that this process begins to follow may have missed times. */
@@ -149,22 +166,31 @@ export class Schedules implements Service {
     return this.#parts.policies().filter((policy): policy is Scheduled => policy.schedule !== undefined);
   }
 
-  #setAlarm(retryMs = 0): void {
-    clearTimeout(this.#alarm);
-    if (this.#stopped || this.#followed.size === 0) return;
+  #setAlarm(): void {
     const { store, clock } = this.#parts;
+    if (this.#behind) return this.#wake(RETRY_MS);
+    if (this.#followed.size === 0) return clearTimeout(this.#alarm);
     const times = store.all().flatMap(({ task, nextAt }) => (nextAt !== null && this.#followed.has(task) ? [nextAt] : []));
-    const waitMs = Math.min(MAX_WAIT_MS, Math.min(...times) - clock.now());
-    this.#alarm = setTimeout(() => this.#ring(), Math.max(retryMs, waitMs));
+    this.#wake(Math.min(MAX_WAIT_MS, Math.min(...times) - clock.now()));
   }
 
-  #ring(): void {
-    this.#running = this.tick().then(
-      () => this.#setAlarm(),
-      (error: unknown) => {
-        this.#parts.log.error("could not run by schedule", { error: String(error) });
-        this.#setAlarm(RETRY_MS);
-      },
-    );
+  #wake(afterMs: number): void {
+    clearTimeout(this.#alarm);
+    if (this.#stopped) return;
+    this.#alarm = setTimeout(() => {
+      this.#running = this.#round();
+    }, afterMs);
+  }
+
+  async #round(): Promise<void> {
+    try {
+      if (this.#behind) await this.renew();
+      await this.tick();
+      this.#setAlarm();
+    } catch (error) {
+      // What cannot be reached says so itself.
+      if (!(error instanceof Unavailable)) this.#parts.log.error("could not run by schedule", { error: String(error) });
+      this.#wake(error instanceof TooMany ? error.retryAfterMs : RETRY_MS);
+    }
   }
 }

@@ -30,6 +30,8 @@ export class Crew {
   #readyTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
+  /** No more threads are started. */
+  #quiet = false;
   /** Threads started so far. */
   #count = 0;
   readonly #flightFiles = new Map<SlotWorker, string>();
@@ -70,6 +72,11 @@ export class Crew {
     this.#fill();
   }
 
+  /** Starts no more threads, for they would take jobs: what ends now is not replaced. */
+  quiet(): void {
+    this.#quiet = true;
+  }
+
   workers(): readonly SlotWorker[] {
     return [...this.#workers];
   }
@@ -84,7 +91,7 @@ export class Crew {
 
   /** Bun has crashed when many threads started at the same time under load, so the next waits until the last is ready. */
   #fill(): void {
-    if (this.#stopped || this.#starting || this.#serving >= this.#parts.size) return;
+    if (this.#stopped || this.#quiet || this.#starting || this.#serving >= this.#parts.size) return;
     this.#count += 1;
     const flight = this.#parts.flights === undefined ? undefined : flightFile(this.#parts.flights, this.#count);
     const worker = new SlotWorker(this.#parts.kind, { ...this.#parts.init(), flight }, this.#events);

@@ -74,7 +74,7 @@ export class SlotWorker {
   #ended = false;
   /** There once it was asked to claim no more. */
   #quiet: PromiseWithResolvers<void> | undefined;
-  /** It claims no more, as it has said after it was to retire. */
+  /** It claims no more, as it has said. */
   #silent = false;
 
   constructor(kind: HandKind, init: Omit<ThreadInit, "table">, events: WorkerEvents) {
@@ -182,19 +182,11 @@ export class SlotWorker {
     if (this.#retiring) return;
     this.#retiring = true;
     // One that is still starting is ended once it has: to end a thread while it loads has crashed the process.
-    if (this.#ready) this.#retire();
-  }
-
-  #retire(): void {
-    this.#quiet = undefined;
-    void this.quiet().then(() => {
-      this.#silent = true;
-      this.#endRetired();
-    });
+    if (this.#ready) void this.quiet();
   }
 
   #endRetired(): void {
-    if (this.#silent && this.#heldCount === 0 && !this.#ended) this.kill();
+    if (this.#retiring && this.#silent && this.#heldCount === 0 && !this.#ended) this.kill();
   }
 
   kill(): void {
@@ -211,8 +203,7 @@ export class SlotWorker {
     switch (message.kind) {
       case "ready":
         this.#ready = true;
-        if (this.#retiring) this.#retire();
-        else if (this.#quiet) void this.quiet();
+        if (this.#retiring || this.#quiet) void this.quiet();
         return this.#events.ready(this);
       case "line":
         return this.#events.line(this, message);
@@ -227,7 +218,9 @@ export class SlotWorker {
         this.#events.freed?.(this);
         return this.#endRetired();
       case "quiet":
-        return this.#quiet?.resolve();
+        this.#silent = true;
+        this.#quiet?.resolve();
+        return this.#endRetired();
     }
   }
 

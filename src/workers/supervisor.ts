@@ -160,6 +160,7 @@ export class Supervisor implements Service {
 
   async #drain(deadlineMs: number): Promise<void> {
     const left = deadlineMs - this.#parts.clock.now();
+    this.#crew.quiet();
     const quiet = [this.#feed.quiet(), this.#isolation.quiet()];
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     await this.#untilIdle(deadlineMs - Math.min(STOP_LEAD_MS, left / 4));

@@ -6,6 +6,8 @@ import type { LoadedFiles } from "./task-files.ts";
 
 /** How often the folder is looked at, in milliseconds. A change counts once two looks agree: half-written files do no harm. */
 const LOOK_MS = 200;
+/** Looks take no more than one part in so many of the time, however much lies in the folder. */
+const LOOK_PARTS = 20;
 /** What task files are made of. Data is left out: a task may write some beside itself. */
 const CODE = new Set([".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"]);
 const SETTINGS = new Set(["package.json", "tsconfig.json"]);
@@ -29,8 +31,9 @@ export class TaskFolder implements Service {
   #lastGood = new Map<string, TaskPolicy>();
   #loadedState = "";
   #lastState = "";
-  #timer: ReturnType<typeof setInterval> | undefined;
-  #loading: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #loading = false;
+  #stopped = false;
   #onChange: () => void = () => {};
 
   private constructor(parts: Parts) {
@@ -51,9 +54,9 @@ export class TaskFolder implements Service {
 
   /** What may be submitted: also the tasks of files that are broken now, which wait until those are mended. */
   get offered(): readonly TaskPolicy[] {
-    const policies = this.#loaded.sources.map(({ policy }) => policy);
-    const names = new Set(policies.map(({ name }) => name));
-    return [...policies, ...[...this.#lastGood.values()].filter(({ name }) => !names.has(name))];
+    const offered = new Map(this.#loaded.sources.map(({ policy }) => [policy.name, policy]));
+    for (const policy of this.#lastGood.values()) if (!offered.has(policy.name)) offered.set(policy.name, policy);
+    return [...offered.values()];
   }
 
   /** @param onChange called when `loaded` is another one */
@@ -62,35 +65,47 @@ export class TaskFolder implements Service {
   }
 
   start(): void {
-    if (this.#parts.directory !== undefined && this.#parts.watch) this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    if (this.#parts.directory !== undefined && this.#parts.watch) this.#lookIn(LOOK_MS);
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#loading;
+  /** What is being loaded comes too late: a file that hangs holds nobody up. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #lookIn(ms: number): void {
+    this.#timer = setTimeout(() => {
+      const began = performance.now();
+      this.#look();
+      this.#lookIn(Math.max(LOOK_MS, (performance.now() - began) * LOOK_PARTS));
+    }, ms);
   }
 
   #look(): void {
-    if (this.#loading !== undefined) return;
+    if (this.#loading) return;
     const state = this.#state();
     const settled = state === this.#lastState;
     this.#lastState = state;
     if (!settled || state === this.#loadedState) return;
     this.#loadedState = state;
-    this.#loading = this.#load().finally(() => {
-      this.#loading = undefined;
-    });
+    void this.#load();
   }
 
   async #load(): Promise<void> {
     const { load, log } = this.#parts;
+    this.#loading = true;
     try {
-      this.#take(await load());
+      const loaded = await load();
+      if (this.#stopped) return;
+      this.#take(loaded);
       log.info("task files have changed", { tasks: this.#loaded.sources.map(({ policy }) => policy.name) });
       this.#onChange();
     } catch (error) {
       // The folder has gone, or cannot be read now: what is on offer stays.
       log.error("could not load the task files again", { error: error instanceof Error ? error.message : String(error) });
+    } finally {
+      this.#loading = false;
     }
   }
 

@@ -5,6 +5,7 @@ import { preparedOn } from "../../src/drivers/sqlite/prepared.ts";
 import { SqliteSchedules } from "../../src/drivers/sqlite/schedules.ts";
 import { Schedules } from "../../src/services/schedules.ts";
 import { ANNA, type Core, type CoreOptions, manual, openCore, policy } from "../support/core.ts";
+import { eventually } from "../support/waiting.ts";
 
 const MINUTE = 60_000;
 const HOURLY: Schedule = { cron: "0 * * * *", timeZone: "UTC", missed: "once", input: { n: 1 } };
@@ -139,6 +140,22 @@ describe("a schedule", () => {
     expect([await schedules.tick(), nextAt(schedules)]).toEqual([0, "12:15"]);
   });
 
+  test("where there is room for one task, each of two gets its turn", async () => {
+    const often = { ...policy("often"), schedule: { ...HOURLY, cron: "* * * * *" } };
+    const { core, schedules } = await open([often, scheduled()], { quotas: { total: 1, perOwner: 1 } });
+    await using _ = core;
+    manual(core).advance(30 * MINUTE);
+    const ran: string[] = [];
+    for (let round = 0; round < 2; round += 1) {
+      await expect(schedules.tick()).rejects.toMatchObject({ code: "queue_full" });
+      const [task] = core.store.page({ limit: 1, owner: undefined, status: "queued" }).items;
+      ran.push(task?.name ?? "");
+      await core.tasks.cancel(ANNA, task?.id ?? "");
+      manual(core).advance(MINUTE);
+    }
+    expect(ran).toEqual(["often", "job"]);
+  });
+
   test("a task without one is not found", async () => {
     const { core, schedules } = await open([scheduled()]);
     await using _ = core;
@@ -146,6 +163,30 @@ describe("a schedule", () => {
       for (const call of ["pause", "resume", "run"] as const)
         await expect(schedules[call](name)).rejects.toMatchObject({ code: "schedule_not_found" });
     }
+  });
+
+  test("changed while nothing can be stored, it is followed as soon as that can be", async () => {
+    const { core, schedules } = await open([scheduled()], { clock: { now: Date.now } });
+    await using _ = core;
+    await schedules.start();
+    core.db.run("PRAGMA query_only = ON");
+    core.definitions.replace([{ ...policy("other"), schedule: { ...HOURLY, cron: "* * * * * *" } }]);
+    await expect(schedules.renew()).rejects.toMatchObject({ code: "storage_unavailable" });
+    core.db.run("PRAGMA query_only = OFF");
+    await core.notices.until(() => runs(core) >= 1);
+    await schedules.stop();
+    expect(schedules.list().map(({ task }) => task)).toEqual(["other"]);
+  });
+
+  test("what cannot even be read for a while holds up, and ends nothing", async () => {
+    const { core, schedules } = await open([scheduled({ cron: "* * * * * *" })], { clock: { now: Date.now } });
+    await using _ = core;
+    await schedules.start();
+    core.db.run("ALTER TABLE schedules RENAME TO away");
+    await eventually(() => core.lines.some(({ message }) => message === "could not run by schedule") || undefined, "a failure");
+    core.db.run("ALTER TABLE away RENAME TO schedules");
+    await core.notices.until(() => runs(core) >= 1);
+    await schedules.stop();
   });
 
   test("rings by itself, at the earliest of all", async () => {

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Checkpoints } from "../../src/drivers/sqlite/checkpoints.ts";
 import { type OpenedDatabase, openDatabase } from "../../src/drivers/sqlite/database.ts";
 import { SmallDisk, whyNoDisks } from "../support/disk.ts";
@@ -68,6 +68,20 @@ test("the log is folded back once nothing else is to do", async () => {
   using scene = new Scene({});
   scene.write(MIB);
   expect(statSync(scene.file).size).toBeLessThan(MIB);
+  await scene.idled();
+  expect(statSync(scene.file).size).toBeGreaterThan(MIB);
+});
+
+test("a folder in which nothing can be looked at any more harms nothing", async () => {
+  using scene = new Scene({});
+  const folder = dirname(scene.file);
+  renameSync(folder, `${folder}-away`);
+  // Not that there is none: an error, as without the right to enter it.
+  symlinkSync(folder, folder);
+  await scene.idled();
+  unlinkSync(folder);
+  renameSync(`${folder}-away`, folder);
+  scene.write(MIB);
   await scene.idled();
   expect(statSync(scene.file).size).toBeGreaterThan(MIB);
 });

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { threadId } from "node:worker_threads";
 import type { FromThread } from "../../src/workers/messages.ts";
-import type { Hand, HandKind } from "../../src/workers/slot-worker.ts";
+import { type Hand, type HandKind, SlotWorker } from "../../src/workers/slot-worker.ts";
 import { SlotTable } from "../../src/workers/slots.ts";
 import { ANNA } from "../support/core.ts";
 import { openFloor, TaskFiles, THREADS } from "../support/core-workers.ts";
@@ -166,6 +166,38 @@ describe("threads", () => {
     };
     expect(await floor.run("idle")).toMatchObject({ status: "done" });
     expect(failures).toBeLessThan(0);
+  });
+
+  test("that are being renewed when a drain begins are not: new ones would claim by themselves", async () => {
+    let ready = 0;
+    const kind = watched((message) => {
+      if (message.kind === "ready") ready += 1;
+      return message;
+    });
+    await using floor = await openFloor(files, { threads: 3, slots: 1, threadKind: kind });
+    const gate = files.path("drained");
+    const tasks = await Promise.all([1, 2, 3].map(() => floor.started("holds", { gate })));
+    floor.supervisor.renew(await files.sources());
+    const stopped = floor.supervisor.stop(Date.now() + 20_000);
+    await eventually(() => ready === 4 || undefined, "the first of the new ones");
+    files.open("drained");
+    await stopped;
+    for (const task of tasks) expect(await floor.ended(task)).toMatchObject({ status: "done" });
+    expect(kind.hands).toHaveLength(4);
+  });
+
+  test("one that wears out while it is quieted says so to whoever waits for that", async () => {
+    const { promise: ready, resolve } = Promise.withResolvers<void>();
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const nobody = { report() {}, line() {} };
+    const init = { sources: await files.sources(), allowPrivateHosts: false, slots: 1, atOnce: 1 };
+    const worker = new SlotWorker(THREADS, init, { ...nobody, ready: () => resolve(), ended: () => end() });
+    await ready;
+    const quiet = worker.quiet();
+    worker.retire();
+    await quiet;
+    await ended;
+    expect(worker.alive).toBe(false);
   });
 
   test("leave nothing behind: opened and stopped again and again, every thread ends", async () => {

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
-import { statSync } from "node:fs";
 import type { Log, Service } from "../../ports/runtime.ts";
 import { LOG_BYTES } from "./database.ts";
+import { statOf } from "./disk.ts";
 import { attempt } from "./storage-error.ts";
 
 /** The database counts as idle after so long without a commit, in milliseconds. */
@@ -61,7 +61,7 @@ export class Checkpoints implements Service {
   }
 
   #measure(): void {
-    const size = statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
+    const size = statOf(this.#file)?.size ?? 0;
     const had = this.#trouble;
     this.#trouble =
       size <= this.#boundBytes

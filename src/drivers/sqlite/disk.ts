@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { Unavailable } from "../../domain/errors.ts";
 import type { Log } from "../../ports/runtime.ts";
 import { asStorageError, storageError } from "./storage-error.ts";
@@ -58,9 +58,12 @@ export class Disk {
   }
 }
 
-function inodeOf(path: string): number | undefined {
+const inodeOf = (path: string): number | undefined => statOf(path)?.ino;
+
+/** Undefined: it is not there, or the disk does not say. */
+export function statOf(path: string): Stats | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.ino;
+    return statSync(path, { throwIfNoEntry: false });
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { shortId, type TaskState } from "./show.ts";
+import { standsFor } from "./task-id.ts";
 
 /** So many are remembered; those first heard of go first. */
 const MAX = 2_000;
@@ -63,11 +64,11 @@ export class KnownTasks {
     return [...this.#tasks.values()].map(({ task }) => task).filter(({ status }) => status === "in progress");
   }
 
-  /** The ids that somebody can mean by a word: an id, its beginning, its end, or the beginning of its short form. */
+  /** The ids that somebody can mean by a word. */
   meantBy(word: string): string[] {
     const small = word.toLowerCase();
     if (this.#tasks.has(small)) return [small];
-    return this.#sorted().filter((id) => id.startsWith(small) || id.endsWith(small) || shortId(id).startsWith(small));
+    return this.#sorted().filter((id) => standsFor(small, id));
   }
 
   /** The ids that a word can become: short ones, newest first, where one of them begins so; else whole ones. */

@@ -6,12 +6,18 @@ const WHOLE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A part of an id is looked for among so many of the newest tasks. */
 const LOOKED_AT = 200;
 
-/** The id that a whole one, its beginning or its end stands for, as lists show it. @throws ArtelError */
+/** Whether somebody can mean this id by a word: an id, its beginning, its end, or the beginning of its short form. */
+export function standsFor(word: string, id: string): boolean {
+  const part = word.toLowerCase();
+  return id.startsWith(part) || id.endsWith(part) || shortId(id).startsWith(part);
+}
+
+/** The id that a word stands for, see `standsFor`. @throws ArtelError `task_not_found`, `ambiguous_id` */
 export async function wholeId(api: Api, text: string): Promise<string> {
-  const part = text.toLowerCase();
-  if (WHOLE.test(part)) return part;
+  const whole = text.toLowerCase();
+  if (WHOLE.test(whole)) return whole;
   const { items } = await api.list({ limit: LOOKED_AT });
-  const [id, ...others] = items.map(({ task_id }) => task_id).filter((each) => each.startsWith(part) || each.endsWith(part));
+  const [id, ...others] = items.map(({ task_id }) => task_id).filter((each) => standsFor(text, each));
   if (id === undefined)
     throw new ArtelError("task_not_found", `none of your newest ${LOOKED_AT} tasks has an id that begins or ends with "${text}"`);
   if (others.length > 0)

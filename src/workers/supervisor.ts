@@ -228,8 +228,9 @@ export class Supervisor implements Service {
       .heartbeat(worker, refs, this.#info && { ...this.#info, tasks: this.#offer.names })
       .then(async (answer) => {
         if (answer.cancelled.length > 0) this.#cancel(new Set(answer.cancelled));
-        const lost = new Set(answer.lost.map((ref) => ref.id));
-        if (lost.size > 0) this.#stopJobs((job) => lost.has(job.id), "interrupted");
+        // It may hold a later dispatch of the same task, which is its own.
+        const lost = new Set(answer.lost.map(dispatchOf));
+        if (lost.size > 0) this.#stopJobs((job) => lost.has(dispatchOf(job)), "interrupted");
         await broker.reap();
       })
       .catch((error: unknown) => {
@@ -270,6 +271,8 @@ const infoOf = ({ about, threads, slots, queues, clock }: Parts): Omit<WorkerInf
   queues,
   startedAt: clock.now(),
 });
+
+const dispatchOf = ({ id, fence }: JobRef): string => `${fence} ${id}`;
 
 /** Of a worker's jobs those that have not begun. */
 const takeBack = (worker: SlotWorker): JobRef[] =>

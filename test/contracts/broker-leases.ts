@@ -171,6 +171,19 @@ export function leaseContract(open: () => Promise<Bench>): void {
       expect(await bench.kindsOf(one.id)).toEqual(["started", "lost"]);
     });
 
+    test("who holds a dispatch that is lost beside a later one of the same task is told of the former alone", async () => {
+      await using bench = await open();
+      const one = job();
+      await bench.broker.enqueue([one]);
+      await bench.claim("w", 1);
+      await bench.clock.advance(LEASE_MS + 1);
+      await bench.broker.reap();
+      const again = { ...one, fence: 2 };
+      await bench.broker.enqueue([again]);
+      await bench.claim("w", 1);
+      expect(refs((await bench.broker.heartbeat("w", [one, again])).lost)).toEqual([{ id: one.id, fence: 1 }]);
+    });
+
     test("a lost job, dispatched again, is another one's; the first holder cannot end it", async () => {
       await using bench = await open();
       const one = job();

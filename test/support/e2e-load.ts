@@ -95,7 +95,7 @@ export class User {
   }
 
   async heard(count: number): Promise<void> {
-    await this.view.until(() => this.view.ends.size >= count, `the end of ${count} tasks`);
+    await this.view.until(() => this.view.ends.size >= count, `the end of ${count} tasks`, LATEST_MS);
   }
 
   /** Waits for all ends, and compares them with what was asked for, what the socket told, and what the rows say. */

@@ -161,7 +161,7 @@ export class RedisBroker implements Broker {
     this.#beatIn.set(worker, this.link.epoch);
     this.#compareClocks(Number(server), here);
     const gone = new Set(lost as string[]);
-    return { cancelled: cancelled as string[], lost: held.filter(({ id }) => gone.has(id)) };
+    return { cancelled: cancelled as string[], lost: held.filter((ref) => gone.has(linesOf([ref]))) };
   }
 
   async leave(worker: string): Promise<void> {

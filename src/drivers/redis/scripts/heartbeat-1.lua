@@ -11,7 +11,7 @@
 -- ARGV[7]  what it says of itself (JSON); '': nothing
 -- ARGV[8]  "FENCE ID" of each job that it holds, a line each
 --
--- Returns {epoch, now, ids to be cancelled, ids whose lease is lost}.
+-- Returns {epoch, now, ids to be cancelled, "FENCE ID" of leases that are lost}.
 despite_full_memory()
 local this = life(ARGV[1], redis.call('INFO', 'server'))
 local worker = ARGV[2]
@@ -36,7 +36,7 @@ for i, id in ipairs(ids) do
     redis.call('HSET', HELD .. worker, id, fence .. ' ' .. now)
     if state == 'q' then leave_hole(where) end
   else
-    lost[#lost + 1] = id
+    lost[#lost + 1] = fence .. ' ' .. id
   end
 end
 

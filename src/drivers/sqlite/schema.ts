@@ -162,6 +162,17 @@ export const schedules = sqliteTable("schedules", {
   lastTask: text("last_task"),
 });
 
+/** What an admin has paused: tasks and queues whose jobs no worker takes until they are resumed. */
+export const pauses = sqliteTable(
+  "pauses",
+  {
+    kind: text({ enum: ["task", "queue"] }).notNull(),
+    name: text().notNull(),
+    since: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.name] })],
+);
+
 /** How far each broker's event stream has been recorded; committed together with what the events caused. */
 export const offsets = sqliteTable("offsets", {
   stream: text().primaryKey(),

@@ -3,7 +3,7 @@
  */
 import { hostname } from "node:os";
 import { StartupError } from "./domain/errors.ts";
-import type { LinkParts } from "./drivers/redis/link.ts";
+import type { RedisBrokerParts } from "./drivers/redis/broker.ts";
 import { systemClock, systemRandom } from "./drivers/system.ts";
 import type { Check } from "./http/health.ts";
 import type { Broker } from "./ports/broker.ts";
@@ -64,14 +64,14 @@ export async function loadTasks(directory: string): Promise<LoadedFiles> {
 /**
  * Connects to Redis.
  *
- * @param owner the data directory that the namespace is to belong to, and the epoch of its rows; undefined: a worker process,
- *   which owns none
+ * @param owner the data directory that the namespace is to belong to, the epoch of its rows, and that of the events that it has
+ *   read last; undefined: a worker process, which owns none
  * @throws StartupError `redis_refused` where Redis answers and cannot be used; one that does not answer may come later
  */
 export async function openRedis(
   { url, namespace }: RedisSettings,
   log: Log,
-  owner?: { readonly directory: string; readonly epoch: string },
+  owner?: { readonly directory: string; readonly epoch: string; readonly lastEpoch: string | undefined },
 ) {
   // Whoever does without Redis need not load it.
   const [{ RedisBroker }, { Keys }, { connector }] = await Promise.all([
@@ -79,11 +79,12 @@ export async function openRedis(
     import("./drivers/redis/keys.ts"),
     import("./drivers/redis/url.ts"),
   ]);
-  const parts: LinkParts = {
+  const parts: RedisBrokerParts = {
     connector: connector(url),
     keys: new Keys(namespace),
     owner: owner?.directory,
     rows: owner?.epoch,
+    lastEpoch: owner?.lastEpoch,
     clock: systemClock,
     random: systemRandom,
     log,

@@ -27,6 +27,7 @@ import { Disk } from "./drivers/sqlite/disk.ts";
 import { directoryOf, refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { MetaRows } from "./drivers/sqlite/meta-rows.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
+import { SqlitePauses } from "./drivers/sqlite/pauses.ts";
 import { preparedOn } from "./drivers/sqlite/prepared.ts";
 import { SqliteSchedules } from "./drivers/sqlite/schedules.ts";
 import { SqliteTasks } from "./drivers/sqlite/tasks.ts";
@@ -45,6 +46,7 @@ import { Accounts } from "./services/accounts.ts";
 import { DefinitionRegistry } from "./services/definitions.ts";
 import { Dispatcher } from "./services/dispatcher.ts";
 import { Limits } from "./services/limits.ts";
+import { Pauses } from "./services/pauses.ts";
 import { Predecessor } from "./services/predecessor.ts";
 import { Quotas } from "./services/quotas.ts";
 import { Reconciler } from "./services/reconciler.ts";
@@ -53,6 +55,7 @@ import { Retention } from "./services/retention.ts";
 import { scheduleOwner } from "./services/schedule-owner.ts";
 import { Scheduler } from "./services/scheduler.ts";
 import { Schedules } from "./services/schedules.ts";
+import { Staffing } from "./services/staffing.ts";
 import { TaskCounts } from "./services/task-counts.ts";
 import { Tasks } from "./services/tasks.ts";
 import { Window } from "./services/window.ts";
@@ -106,7 +109,11 @@ export async function startServer(settings: ServerSettings, log: Log): Promise<R
     const folder = await openTasks(settings, log);
     const store = new SqliteTasks(database.db, systemRandom.uuid);
     const broker = settings.redis
-      ? await openRedis(settings.redis, log, store)
+      ? await openRedis(settings.redis, log, {
+          directory: store.directory,
+          epoch: store.epoch,
+          lastEpoch: store.offset("redis")?.epoch,
+        })
       : new EmbeddedBroker({ clock: systemClock, epoch: systemRandom.uuid() });
     undo.push(() => broker.stop());
     const parts = await assemble(settings, log, directory.path, { database, store, broker, secret, folder });
@@ -169,6 +176,9 @@ async function assemble(
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
   const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
   const definitions = new DefinitionRegistry(folder.offered);
+  const policies = () => definitions.all();
+  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub: broker, window, policies, clock });
+  const staffing = new Staffing(broker, pauses, clock);
   const tasks = new Tasks({
     store,
     work,
@@ -179,6 +189,7 @@ async function assemble(
     notifier: topics,
     hub: broker,
     quotas,
+    staffing,
     clock,
   });
   const accountStore = sqliteAccounts(orm, disk);
@@ -208,13 +219,14 @@ async function assemble(
     store: new SqliteSchedules(preparedOn(db)),
     work,
     tasks,
-    policies: () => definitions.all(),
+    policies,
     owner: scheduleOwner({ store: accountStore, passwords, clock, random }),
     clock,
     log,
   });
   folder.watch(() => {
     definitions.replace(folder.offered);
+    pauses.renew();
     schedules.renew().catch((error: unknown) => log.error("could not follow the schedules", { error: String(error) }));
     supervisor.renew(folder.loaded.sources);
   });
@@ -234,6 +246,8 @@ async function assemble(
     accounts,
     tasks,
     schedules,
+    pauses,
+    staffing,
     notifications,
     workers: () => broker.workers(),
     originAllowed,
@@ -268,6 +282,7 @@ async function assemble(
       topics.attach(server);
       quotas.load();
       counts.load(store);
+      pauses.load();
       dispatcher.load();
       recorder.start();
       await reconciler.start();

@@ -3,6 +3,7 @@
  * and is used on both sides: the API validates by `input`, a worker thread calls `run`.
  */
 
+import type { TaskLimits } from "./limits.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Unique } from "./unique.ts";
 
@@ -20,7 +21,7 @@ export interface RetryPolicy {
 }
 
 /** The part of a definition that is plain data and may cross threads. */
-export interface TaskPolicy {
+export interface TaskPolicy extends TaskLimits {
   readonly name: string;
   readonly description: string;
   readonly queue: string;

@@ -2,7 +2,9 @@ import { Elysia } from "elysia";
 import type { WorkerView } from "../ports/broker.ts";
 import type { Log } from "../ports/runtime.ts";
 import type { Accounts } from "../services/accounts.ts";
+import type { Pauses } from "../services/pauses.ts";
 import type { Schedules } from "../services/schedules.ts";
+import type { Staffing } from "../services/staffing.ts";
 import type { Tasks } from "../services/tasks.ts";
 import { authRoutes } from "./auth.ts";
 import type { ClientAddress } from "./client-address.ts";
@@ -11,6 +13,7 @@ import { type Checks, healthRoutes } from "./health.ts";
 import { type Notifications, notificationRoutes, SOCKET_LIMITS } from "./notifications.ts";
 import { normalOrigins, type OriginCheck } from "./origins.ts";
 import { methodsOf, problemHandler } from "./problem.ts";
+import { queueRoutes } from "./queues.ts";
 import { requestIds } from "./request-id.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -20,6 +23,8 @@ export interface AppDeps {
   readonly accounts: Accounts;
   readonly tasks: Tasks;
   readonly schedules: Schedules;
+  readonly pauses: Pauses;
+  readonly staffing: Staffing;
   readonly notifications: Notifications;
   /** The worker processes; throws Unavailable where the broker is away. */
   readonly workers: () => Promise<readonly WorkerView[]>;
@@ -54,6 +59,7 @@ export function apiRoutes(deps: AppDeps) {
     .use(notificationRoutes(deps.notifications, deps))
     .use(workerRoutes(deps))
     .use(scheduleRoutes(deps))
+    .use(queueRoutes(deps))
     .use(healthRoutes(deps));
 }
 

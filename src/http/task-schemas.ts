@@ -58,6 +58,9 @@ export const DefinitionSchema = t.Object({
   input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
   timeout_ms: t.Integer({ description: "One attempt's limit." }),
   max_attempts: t.Integer(),
+  concurrency: Nullable(t.Integer({ description: "At most so many run at the same time; null: any number." })),
+  per_user: Nullable(t.Integer({ description: "At most so many of one user; null: any number." })),
+  starts_per_second: Nullable(t.Number({ description: "Attempts begin no faster; null: as fast as they come." })),
 });
 export const DefinitionsSchema = t.Array(DefinitionSchema);
 

@@ -268,6 +268,17 @@ function cursorKey(cursor: string): number {
   throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
 }
 
-function definitionView({ name, description, queue, input, timeoutMs, retry }: ReturnType<Tasks["definitions"]>[number]) {
-  return { name, description, queue, input, timeout_ms: timeoutMs, max_attempts: retry.maxAttempts };
+function definitionView(policy: ReturnType<Tasks["definitions"]>[number]) {
+  const { name, description, queue, input, timeoutMs, retry, concurrency = null, perUser = null, rate } = policy;
+  return {
+    name,
+    description,
+    queue,
+    input,
+    timeout_ms: timeoutMs,
+    max_attempts: retry.maxAttempts,
+    concurrency,
+    per_user: perUser,
+    starts_per_second: rate === undefined ? null : 1_000 / rate.tokenMs,
+  };
 }

@@ -3,6 +3,7 @@
  * forgets is fed again from the rows. Every driver passes test/contracts/broker.ts.
  */
 import type { LogLevel } from "../domain/definition.ts";
+import type { TaskLimits } from "../domain/limits.ts";
 import type { Priority, TaskFailure } from "../domain/task.ts";
 
 /** A task's message on its way to a worker. */
@@ -97,6 +98,16 @@ export interface ClaimRequest {
   readonly alone: boolean;
 }
 
+/** What keeps jobs back in their lanes. */
+export interface Restraints {
+  readonly limits: readonly (TaskLimits & { readonly name: string })[];
+  readonly pausedTasks: readonly string[];
+  readonly pausedQueues: readonly string[];
+}
+
+/** A job in a worker's hands, as it says; where the name or the owner is left out, limits do not count it after a wipe. */
+export type HeldJob = JobRef & Partial<Pick<Job, "name" | "owner">>;
+
 export interface HeartbeatAnswer {
   /** Held jobs whose owner asked for them to stop. */
   readonly cancelled: readonly string[];
@@ -154,6 +165,11 @@ export interface BrokerHub {
    * cannot take now is missing later (see `missing`).
    */
   enqueue(jobs: readonly Job[]): Promise<void>;
+  /**
+   * From now on, and for every worker, claims heed these, the whole of them each time. What runs already goes on, and counts. What
+   * cannot be told now the broker hears when it can be reached.
+   */
+  restrain(restraints: Restraints): Promise<void>;
   /** Takes queued jobs out and tells the holders of running ones. Unknown ids are ignored. */
   cancel(ids: readonly string[]): Promise<void>;
   /** Which of these dispatches the broker does not hold: neither queued, nor leased, nor settled and unrecorded. */
@@ -185,13 +201,13 @@ export interface BrokerWorker {
   /** Ends leases: the outcome becomes an event iff `worker` still holds that dispatch. */
   settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]>;
   /** Renews the worker's leases, with what it says of itself; names what it should stop. */
-  heartbeat(worker: string, held: readonly JobRef[], info?: WorkerInfo): Promise<HeartbeatAnswer>;
+  heartbeat(worker: string, held: readonly HeldJob[], info?: WorkerInfo): Promise<HeartbeatAnswer>;
   /** The worker ends, and nothing runs there any more: what it still holds is given back, at no cost. */
   leave(worker: string): Promise<void>;
   /** Lines of a running task's log. */
   log(lines: readonly (JobRef & { readonly log: readonly LogLine[] })[]): Promise<void>;
   report(reports: readonly ProgressReport[]): void;
-  /** Calls when there may be something to claim. */
+  /** Calls when there may be something to claim: work has come, or what kept it back (a limit, a pause, a rate) lets it through. */
   onWork(listener: (work: NewWork) => void): Unsubscribe;
   /** Calls with ids of running jobs that should stop at once. */
   onCancel(listener: (ids: readonly string[]) => void): Unsubscribe;

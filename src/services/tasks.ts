@@ -12,7 +12,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { Staffing } from "./staffing.ts";
+import type { Staffing } from "./staffing.ts";
 import { Transitions } from "./transitions.ts";
 
 /** Whose tasks a call may touch. */
@@ -54,17 +54,16 @@ interface Parts {
   readonly notifier: Notifier;
   readonly hub: BrokerHub;
   readonly quotas: Quotas;
+  readonly staffing: Staffing;
   readonly clock: Clock;
 }
 
 /** What users do with tasks. Whatever it answers has been committed. */
 export class Tasks {
   readonly #parts: Parts;
-  readonly #staffing: Staffing;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#staffing = new Staffing(parts.hub, parts.clock);
   }
 
   definitions(): readonly TaskPolicy[] {
@@ -129,7 +128,7 @@ export class Tasks {
 
   /** Why a queued task may wait for longer than its turn, for its owner; undefined: it does not, or nobody knows. */
   whyWaiting(task: StoredTask): Promise<string | undefined> {
-    return this.#staffing.whyWaiting(task);
+    return this.#parts.staffing.whyWaiting(task);
   }
 
   /** @throws NotFound `task_not_found` */

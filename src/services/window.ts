@@ -25,6 +25,8 @@ interface LaneState {
   /** Queued rows that it does not hold yet. */
   waiting: number;
   hungry: boolean;
+  /** What of it is in the broker takes no room that others could have. */
+  paused: boolean;
 }
 
 /** Counts, per lane, what the broker holds and what waits outside, and says which lanes can take more. */
@@ -35,8 +37,10 @@ export class Window {
   #hungry: LaneState[] = [];
   readonly #bytes = new Map<string, number>();
   #totalBytes = 0;
+  /** Without what is paused. */
   #inBroker = 0;
   #waiting = 0;
+  #isPaused: ((lane: Lane) => boolean) | undefined;
 
   constructor(limits: WindowLimits = WINDOW) {
     this.#limits = limits;
@@ -53,6 +57,7 @@ export class Window {
   /** Whether a task that queues now goes straight to the broker: there is room, and nobody of its lane waits before it. */
   admits(task: Task): boolean {
     const state = this.#lanes.get(keyOf(task));
+    if (state ? state.paused : this.#isPaused?.(task)) return false;
     if (this.#inBroker >= this.#limits.total || this.#totalBytes >= this.#limits.bytes) return false;
     return state === undefined || (state.waiting === 0 && state.inBroker < this.#allowance());
   }
@@ -91,11 +96,33 @@ export class Window {
     if (free <= 0 || bytes <= 0) return undefined;
     for (let state = this.#hungry.shift(); state; state = this.#hungry.shift()) {
       state.hungry = false;
-      const room = Math.min(this.#allowance() - state.inBroker, free);
+      const room = state.paused ? 0 : Math.min(this.#allowance() - state.inBroker, free);
       if (state.waiting > 0 && room > 0) return { lane: state.lane, room, bytes };
       this.#forgetEmpty(state);
     }
     return undefined;
+  }
+
+  /** Which lanes are paused from now on: they get no more jobs, and those that they have take no room. Undefined: none is. */
+  restrain(isPaused: ((lane: Lane) => boolean) | undefined): void {
+    this.#isPaused = isPaused;
+    for (const state of this.#lanes.values()) {
+      const paused = isPaused?.(state.lane) ?? false;
+      if (paused === state.paused) continue;
+      state.paused = paused;
+      this.#inBroker += paused ? -state.inBroker : state.inBroker;
+      this.#feedLater(state);
+    }
+  }
+
+  /** Queued tasks of all owners, by queue and name. Looks at every lane. */
+  queues(): Map<string, Map<string, number>> {
+    const counts = new Map<string, Map<string, number>>();
+    for (const { lane, inBroker, waiting } of this.#lanes.values()) {
+      const tasks = counts.get(lane.queue) ?? new Map<string, number>();
+      counts.set(lane.queue, tasks.set(lane.name, (tasks.get(lane.name) ?? 0) + inBroker + waiting));
+    }
+    return counts;
   }
 
   /** Its turn came to nothing: it gets another one. */
@@ -117,7 +144,7 @@ export class Window {
   #change(state: LaneState, dispatched: boolean, by: number): void {
     if (dispatched) {
       state.inBroker += by;
-      this.#inBroker += by;
+      if (!state.paused) this.#inBroker += by;
     } else {
       state.waiting += by;
       this.#waiting += by;
@@ -133,7 +160,7 @@ export class Window {
 
   /** Fed again once half empty, so that feeding moves hundreds of rows at a time. */
   #feedLater(state: LaneState): void {
-    if (state.hungry || state.waiting <= 0 || state.inBroker > this.#allowance() / 2) return;
+    if (state.hungry || state.paused || state.waiting <= 0 || state.inBroker > this.#allowance() / 2) return;
     state.hungry = true;
     this.#hungry.push(state);
   }
@@ -143,7 +170,8 @@ export class Window {
     let state = this.#lanes.get(key);
     if (!state) {
       const { queue, name, priority, owner } = lane;
-      state = { lane: { queue, name, priority, owner }, inBroker: 0, waiting: 0, hungry: false };
+      const paused = this.#isPaused?.(lane) ?? false;
+      state = { lane: { queue, name, priority, owner }, inBroker: 0, waiting: 0, hungry: false, paused };
       this.#lanes.set(key, state);
     }
     return state;

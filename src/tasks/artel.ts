@@ -5,6 +5,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
+import { rateOf, type TaskLimits } from "../domain/limits.ts";
 import type { Schedule } from "../domain/schedule.ts";
 import type { Unique } from "../domain/unique.ts";
 import { checkTaskName } from "./task-name.ts";
@@ -40,6 +41,16 @@ export interface RetryOptions {
   maxBackoff?: number | string;
 }
 
+/** How fast attempts may begin. */
+export interface RateOptions {
+  /** So many … */
+  limit: number;
+  /** … in this time: milliseconds or a duration. */
+  per: number | string;
+  /** So many at once after a time without any. Default: what comes in a tenth of a second, at least 1. */
+  burst?: number;
+}
+
 /** When a task runs by itself. */
 export interface ScheduleOptions<Input> {
   /** Minute, hour, day of month, month, day of week; with six fields, seconds first; or a word such as "@daily". */
@@ -66,6 +77,12 @@ export interface TaskOptions<Input extends TSchema, Output> {
   retry?: number | RetryOptions;
   /** One attempt's limit: milliseconds or a duration. Default 5m. */
   timeout?: number | string;
+  /** At most so many run at the same time, on all machines together. */
+  concurrency?: number;
+  /** At most so many of one user. */
+  perUser?: number;
+  /** Attempts begin no faster than this, on all machines together: "10/s", "100/m", "5000/h", "3/10s", or more to it. */
+  rate?: string | RateOptions;
   /**
    * While one waits or runs, its owner's next one with the same input is that one: no second comes to be. `true`: the whole
    * input counts; or the names of the fields that do.
@@ -77,8 +94,22 @@ export interface TaskOptions<Input extends TSchema, Output> {
 }
 
 const QUEUE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const OPTIONS = new Set(["name", "description", "queue", "input", "retry", "timeout", "unique", "schedule", "run"]);
+const OPTIONS = new Set([
+  "name",
+  "description",
+  "queue",
+  "input",
+  "retry",
+  "timeout",
+  "concurrency",
+  "perUser",
+  "rate",
+  "unique",
+  "schedule",
+  "run",
+]);
 const SCHEDULE_OPTIONS = new Set(["cron", "timeZone", "input", "missed"]);
+const RATE_OPTIONS = new Set(["limit", "per", "burst"]);
 const RETRY_OPTIONS = new Set(["attempts", "backoff", "maxBackoff"]);
 const MAX_TIMEOUT_MS = 7 * 86_400_000;
 const MAX_WAIT_MS = 366 * 86_400_000;
@@ -122,6 +153,7 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
         backoffMs: milliseconds(retry.backoff ?? "1s", "backoff"),
         maxBackoffMs: milliseconds(retry.maxBackoff ?? "5m", "maxBackoff"),
       },
+      ...limitsOf(options),
       ...(options.unique !== undefined && options.unique !== false && { unique: uniqueOf(options.unique, options.input) }),
       ...(options.schedule !== undefined && { schedule: scheduleOf(options.schedule) }),
     },
@@ -140,6 +172,36 @@ function milliseconds(value: number | string, field: string): number {
   const ms = typeof value === "string" ? parseDuration(value) : value;
   if (typeof ms === "number" && ms >= 0 && ms <= MAX_WAIT_MS) return Math.round(ms);
   throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s", at most 366d`);
+}
+
+/** What of the limits is given. */
+function limitsOf({ concurrency, perUser, rate }: Pick<TaskOptions<TSchema, unknown>, keyof TaskLimits>): TaskLimits {
+  return {
+    ...(concurrency !== undefined && { concurrency: count(concurrency, "concurrency") }),
+    ...(perUser !== undefined && { perUser: count(perUser, "perUser") }),
+    ...(rate !== undefined && { rate: rateFrom(rate) }),
+  };
+}
+
+function rateFrom(rate: string | RateOptions): TaskLimits["rate"] {
+  const options = typeof rate === "object" && rate !== null ? rate : parseRate(String(rate));
+  refuseUnknown(options, RATE_OPTIONS, '"rate"');
+  const perMs = milliseconds(options.per, "rate");
+  if (perMs < 1) throw new InvalidInput("invalid_definition", '"rate" must be in a time of 1ms or more');
+  const burst = options.burst === undefined ? undefined : count(options.burst, "rate burst");
+  return rateOf(count(options.limit, "rate limit"), perMs, burst);
+}
+
+/** "10/s", "3/10s". */
+function parseRate(text: string): RateOptions {
+  const [, limit, amount, unit] = /^(\d+)\/(\d*)(ms|s|m|h|d)$/.exec(text) ?? [];
+  if (limit !== undefined) return { limit: Number(limit), per: `${amount || 1}${unit}` };
+  throw new InvalidInput("invalid_definition", '"rate" must be such as "10/s", "100/m" or "3/10s", or { limit, per, burst? }');
+}
+
+function count(value: number, field: string): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new InvalidInput("invalid_definition", `"${field}" must be a whole number from 1`);
 }
 
 function uniqueOf(unique: boolean | readonly string[], input: TSchema): Unique {

@@ -116,12 +116,13 @@ export class Consumer {
     send({
       kind: "took",
       at,
-      jobs: items.map(({ slot, job: { id, fence, name, attempt } }) => ({
+      jobs: items.map(({ slot, job: { id, fence, name, owner, attempt } }) => ({
         slot,
         turn: table.assign(slot),
         id,
         fence,
         name,
+        owner,
         attempt,
       })),
     });

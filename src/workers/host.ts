@@ -45,7 +45,7 @@ export function hostTasks(
 }
 
 /** The broker as one thread uses it. */
-export type ThreadBroker = Pick<BrokerWorker, "claim" | "settle" | "log" | "report"> & {
+export type ThreadBroker = Pick<BrokerWorker, "claim" | "settle" | "log" | "report" | "onWork"> & {
   /** Calls when it can be reached (again). */
   onReady(listener: () => void): void;
 };
@@ -70,6 +70,7 @@ function consume(
     clock: { now: Date.now },
   });
   broker.onReady(() => consumer.look());
+  broker.onWork(() => consumer.look());
   return consumer;
 }
 

@@ -14,7 +14,7 @@ export interface SlotJob {
 }
 
 /** A job in a thread's hands, as far as its supervisor needs it. */
-export type HeldJob = Pick<Job, "id" | "fence" | "name" | "attempt">;
+export type HeldJob = Pick<Job, "id" | "fence" | "name" | "owner" | "attempt">;
 
 /** A thread that claims by itself has taken a job into a slot. */
 export interface TookJob extends HeldJob {

@@ -223,7 +223,9 @@ export class Supervisor implements Service {
 
   #beat(): void {
     const { broker, worker, log } = this.#parts;
-    const refs: JobRef[] = this.#workers().flatMap((each) => each.held().map(({ job }) => ({ id: job.id, fence: job.fence })));
+    const refs = this.#workers().flatMap((each) =>
+      each.held().map(({ job: { id, fence, name, owner } }) => ({ id, fence, name, owner })),
+    );
     broker
       .heartbeat(worker, refs, this.#info && { ...this.#info, tasks: this.#offer.names })
       .then(async (answer) => {

@@ -8,6 +8,7 @@ import { Bench, type BrokerFactory } from "./bench.ts";
 import { claimContract } from "./broker-claims.ts";
 import { eventContract } from "./broker-events.ts";
 import { leaseContract } from "./broker-leases.ts";
+import { limitContract } from "./broker-limits.ts";
 import { modelContract } from "./broker-model.ts";
 
 export type { BrokerFactory, BrokerUnderTest } from "./bench.ts";
@@ -18,6 +19,7 @@ export function brokerContract(name: string, factory: BrokerFactory): void {
     claimContract(open);
     leaseContract(open);
     eventContract(open);
+    limitContract(open);
     modelContract(open);
   });
 }

@@ -10,6 +10,7 @@ import type {
   JobRef,
   Offset,
   Outcome,
+  Restraints,
   SettleResult,
   Unsubscribe,
   WorkerView,
@@ -63,6 +64,10 @@ export class Wire implements Broker {
 
   enqueue(jobs: readonly Job[]): Promise<void> {
     return this.#send(() => this.hub.enqueue(jobs));
+  }
+
+  restrain(restraints: Restraints): Promise<void> {
+    return this.#send(() => this.hub.restrain(restraints));
   }
 
   cancel(ids: readonly string[]): Promise<void> {

@@ -6,6 +6,8 @@ import { isTerminal, type Status } from "../../src/domain/task.ts";
 import { EmbeddedBroker } from "../../src/drivers/embedded/broker.ts";
 import { openDatabase } from "../../src/drivers/sqlite/database.ts";
 import { migrateUp } from "../../src/drivers/sqlite/migrate.ts";
+import { SqlitePauses } from "../../src/drivers/sqlite/pauses.ts";
+import { preparedOn } from "../../src/drivers/sqlite/prepared.ts";
 import { SqliteTasks } from "../../src/drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "../../src/drivers/sqlite/unit-of-work.ts";
 import type { Broker, Job, JobRef, Outcome } from "../../src/ports/broker.ts";
@@ -13,10 +15,12 @@ import type { Clock, Random } from "../../src/ports/runtime.ts";
 import type { StoredTask } from "../../src/ports/tasks.ts";
 import { DefinitionRegistry } from "../../src/services/definitions.ts";
 import { Dispatcher } from "../../src/services/dispatcher.ts";
+import { Pauses } from "../../src/services/pauses.ts";
 import { Quotas } from "../../src/services/quotas.ts";
 import { Reconciler } from "../../src/services/reconciler.ts";
 import { Recorder } from "../../src/services/recorder.ts";
 import { Scheduler } from "../../src/services/scheduler.ts";
+import { Staffing } from "../../src/services/staffing.ts";
 import { type Caller, Tasks } from "../../src/services/tasks.ts";
 import { Window, type WindowLimits } from "../../src/services/window.ts";
 import { CountingRandom, ManualClock, recordingLog } from "./manual-runtime.ts";
@@ -140,7 +144,11 @@ export async function openCore(options: CoreOptions = {}) {
     log,
   });
   const definitions = options.definitions ?? new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
-  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, clock });
+  const policies = () => definitions.all();
+  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub, window, policies, clock });
+  const staffing = new Staffing(hub, pauses, clock);
+  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, staffing, clock });
+  pauses.load();
   dispatcher.load();
   if (!options.idle) {
     recorder.start();
@@ -162,6 +170,8 @@ export async function openCore(options: CoreOptions = {}) {
     recorder,
     reconciler,
     definitions,
+    pauses,
+    staffing,
     tasks,
   };
   return {

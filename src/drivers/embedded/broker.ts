@@ -11,24 +11,21 @@ import type {
   Offset,
   Outcome,
   ProgressReport,
+  Restraints,
   SettleResult,
   Unsubscribe,
   WorkerInfo,
   WorkerView,
 } from "../../ports/broker.ts";
-import { LEASE_MS, newWork, PAGE_RESULT_CHARS, resultChars, UNKNOWN_WORK } from "../../ports/broker.ts";
+import { LEASE_MS, newWork, UNKNOWN_WORK } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 import { Signal } from "../signal.ts";
+import { EventLog } from "./event-log.ts";
 import { Lanes, type Queued } from "./lanes.ts";
+import { Restraint } from "./restraint.ts";
 
 /** So many unrecorded events stop claims: the recorder is behind, and more outcomes would only fill memory. */
 const MAX_EVENTS = 100_000;
-
-/**
- * The start of a job enters the stream after this long, in milliseconds, or right before its outcome: so start and outcome
- * of a short one stand together and become one write.
- */
-const STARTED_MS = 10;
 
 /** What the broker knows of one dispatch, from enqueue until its end is acknowledged. */
 interface Entry extends Queued {
@@ -44,20 +41,16 @@ interface Entry extends Queued {
 export class EmbeddedBroker implements Broker {
   readonly kind = "embedded";
   readonly #clock: Clock;
-  readonly #epoch: string;
   readonly #entries = new Map<string, Entry>();
-  readonly #shared = new Lanes();
-  readonly #alone = new Lanes();
+  readonly #restraint: Restraint;
+  readonly #shared: Lanes;
+  readonly #alone: Lanes;
   readonly #held = new Map<string, Map<string, Entry>>();
   readonly #beats = new Map<string, number>();
   /** What workers have said of themselves. */
   readonly #crew = new Map<string, WorkerInfo>();
-  /** Unacknowledged events; the first one's number is #firstEvent. */
-  #events: BrokerEvent[] = [];
-  #firstEvent = 1;
-  /** Starts that are not in the stream yet, by task. */
-  readonly #fresh = new Map<string, BrokerEvent>();
-  #freshTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #events: EventLog;
+  #wait: ReturnType<typeof setTimeout> | undefined;
   readonly #onEvents = new Signal<[]>();
   readonly #onWork = new Signal<[NewWork]>();
   readonly #onCancel = new Signal<[readonly string[]]>();
@@ -65,12 +58,25 @@ export class EmbeddedBroker implements Broker {
 
   constructor(options: { clock: Clock; epoch: string }) {
     this.#clock = options.clock;
-    this.#epoch = options.epoch;
+    this.#events = new EventLog(options.epoch, () => this.#onEvents.emit());
+    this.#restraint = new Restraint(options.clock);
+    this.#shared = new Lanes(this.#restraint);
+    this.#alone = new Lanes(this.#restraint);
   }
 
   async enqueue(jobs: readonly Job[]): Promise<void> {
     for (const job of jobs) this.#add(job);
     if (jobs.length > 0) this.#onWork.emit(newWork(jobs));
+  }
+
+  async restrain(restraints: Restraints): Promise<void> {
+    const held = [...this.#held.values()].flatMap((each) => [...each.values()]);
+    this.#restraint.set(
+      restraints,
+      held.map(({ job }) => job),
+    );
+    for (const lanes of [this.#shared, this.#alone]) lanes.unpark();
+    this.#onWork.emit(UNKNOWN_WORK);
   }
 
   async cancel(ids: readonly string[]): Promise<void> {
@@ -91,31 +97,12 @@ export class EmbeddedBroker implements Broker {
   }
 
   async events(from: Offset | null, limit: number): Promise<EventPage> {
-    const read = from?.epoch === this.#epoch ? Number(from.id) : this.#firstEvent - 1;
-    const start = Math.max(0, read + 1 - this.#firstEvent);
-    // Whoever has read everything else is told of these too.
-    if (start >= this.#events.length) this.#appendFresh();
-    const events = this.#events.slice(start, this.#pageEnd(start, limit));
-    const last = events.length > 0 ? this.#firstEvent + start + events.length - 1 : read;
-    return { events, offset: { epoch: this.#epoch, id: String(last) }, more: start + events.length < this.#events.length };
-  }
-
-  #pageEnd(start: number, limit: number): number {
-    let end = start;
-    for (let chars = 0; end < this.#events.length && end < start + limit && chars < PAGE_RESULT_CHARS; end += 1) {
-      chars += resultChars(this.#events[end] as BrokerEvent);
-    }
-    return end;
+    return this.#events.page(from, limit);
   }
 
   async acknowledge(offset: Offset): Promise<void> {
-    if (offset.epoch !== this.#epoch) return;
-    const count = Number(offset.id) - this.#firstEvent + 1;
-    if (count <= 0) return;
-    const wasFull = this.#events.length >= MAX_EVENTS;
-    for (const event of this.#events.slice(0, count)) this.#forget(event);
-    this.#events = this.#events.slice(count);
-    this.#firstEvent += count;
+    const wasFull = this.#events.size >= MAX_EVENTS;
+    for (const event of this.#events.acknowledge(offset)) this.#forget(event);
     if (wasFull) this.#onWork.emit(UNKNOWN_WORK);
   }
 
@@ -134,7 +121,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   async claim(request: ClaimRequest): Promise<readonly Job[]> {
-    return this.#events.length + this.#fresh.size < MAX_EVENTS ? this.#take(request) : [];
+    return this.#events.size < MAX_EVENTS ? this.#take(request) : [];
   }
 
   async settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]> {
@@ -212,7 +199,8 @@ export class EmbeddedBroker implements Broker {
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#freshTimer);
+    this.#events.stop();
+    clearTimeout(this.#wait);
   }
 
   #add(job: Job): void {
@@ -236,14 +224,27 @@ export class EmbeddedBroker implements Broker {
       entry.state = "leased";
       entry.worker = request.worker;
       this.#heldBy(request.worker).set(job.id, entry);
-      this.#appendStart(job.id);
-      this.#fresh.set(job.id, { kind: "started", id: job.id, fence: job.fence, at: now, worker: request.worker });
+      this.#events.started({ kind: "started", id: job.id, fence: job.fence, at: now, worker: request.worker });
+      this.#restraint.took(job);
       taken.push(job);
     }
-    if (taken.length === 0) return taken;
-    this.#beats.set(request.worker, now);
-    this.#freshTimer ??= setTimeout(() => this.#tellFresh(), STARTED_MS);
+    this.#callAfter(this.#restraint.takeWaitMs());
+    if (taken.length > 0) this.#beats.set(request.worker, now);
     return taken;
+  }
+
+  /** What a rate keeps back is there to be claimed later. */
+  #callAfter(waitMs: number | undefined): void {
+    if (waitMs === undefined) return;
+    clearTimeout(this.#wait);
+    this.#wait = setTimeout(() => this.#onWork.emit(UNKNOWN_WORK), waitMs);
+  }
+
+  /** A lease is over: it may leave room for others. */
+  #vacate({ job }: Entry): void {
+    if (!this.#restraint.ended(job)) return;
+    for (const lanes of [this.#shared, this.#alone]) lanes.unpark(job);
+    this.#onWork.emit(UNKNOWN_WORK);
   }
 
   #heldBy(worker: string): Map<string, Entry> {
@@ -267,32 +268,11 @@ export class EmbeddedBroker implements Broker {
   /** Appends an event; one that ends a dispatch keeps its entry, as settled, until it is acknowledged. */
   #emit(event: BrokerEvent, ended?: Entry): void {
     if (ended) {
+      if (ended.state === "leased") this.#vacate(ended);
       ended.state = "settled";
       ended.worker = null;
     }
-    this.#appendStart(event.id);
-    this.#events.push(event);
-    this.#onEvents.emit();
-  }
-
-  /** Appends the starts that have waited long enough for their outcomes. */
-  #tellFresh(): void {
-    this.#appendFresh();
-    this.#onEvents.emit();
-  }
-
-  #appendStart(id: string): void {
-    const started = this.#fresh.get(id);
-    if (!started) return;
-    this.#fresh.delete(id);
-    this.#events.push(started);
-  }
-
-  #appendFresh(): void {
-    clearTimeout(this.#freshTimer);
-    this.#freshTimer = undefined;
-    for (const started of this.#fresh.values()) this.#events.push(started);
-    this.#fresh.clear();
+    this.#events.append(event);
   }
 
   #forget(event: BrokerEvent): void {
@@ -303,6 +283,7 @@ export class EmbeddedBroker implements Broker {
 
   #drop(entry: Entry): void {
     if (entry.state === "queued") (entry.job.alone ? this.#alone : this.#shared).remove(entry);
+    if (entry.state === "leased") this.#vacate(entry);
     if (entry.worker !== null) this.#held.get(entry.worker)?.delete(entry.job.id);
     this.#entries.delete(entry.job.id);
   }

@@ -1,5 +1,6 @@
 import { PRIORITIES, type Priority } from "../../domain/task.ts";
 import type { ClaimRequest, Job } from "../../ports/broker.ts";
+import type { Restraint } from "./restraint.ts";
 
 /** A job in its lane; taking it out before its turn only marks it. */
 export interface Queued {
@@ -74,6 +75,8 @@ class Line {
   readonly name: string;
   readonly #lanes = new Map<string, Lane>();
   readonly #turns = new Fifo<string>();
+  /** Owners who have as many running as they may: out of line until one of theirs ends. */
+  readonly #parked = new Set<string>();
 
   constructor(queue: string, name: string) {
     this.queue = queue;
@@ -95,8 +98,12 @@ class Line {
   }
 
   /** The next owner's next job; the owner goes to the end of the line while it has more. */
-  take(): Job | undefined {
+  take(restraint: Restraint): Job | undefined {
     for (let owner = this.#turns.shift(); owner !== undefined; owner = this.#turns.shift()) {
+      if (!restraint.admitsOwner({ name: this.name, owner })) {
+        this.#parked.add(owner);
+        continue;
+      }
       const lane = this.#lanes.get(owner) as Lane;
       const job = lane.shift();
       if (lane.size > 0) this.#turns.push(owner);
@@ -104,6 +111,13 @@ class Line {
       if (job) return job;
     }
     return undefined;
+  }
+
+  /** An owner stands in line again; undefined: all of them. */
+  unpark(owner?: string): void {
+    for (const each of owner === undefined ? [...this.#parked] : [owner]) {
+      if (this.#parked.delete(each)) this.#turns.push(each);
+    }
   }
 
   get empty(): boolean {
@@ -122,7 +136,12 @@ const BY_URGENCY: readonly Priority[] = [...PRIORITIES].reverse();
 export class Lanes {
   readonly #lines: Record<Priority, Line[]> = { low: [], normal: [], high: [] };
   readonly #byKey = new Map<string, Line>();
+  readonly #restraint: Restraint;
   #turn = 0;
+
+  constructor(restraint: Restraint) {
+    this.#restraint = restraint;
+  }
 
   push(item: Queued): void {
     const { queue, name, priority } = item.job;
@@ -139,6 +158,11 @@ export class Lanes {
   /** Takes a job out before its turn. */
   remove(item: Queued): void {
     this.#byKey.get(keyOf(item.job))?.remove(item);
+  }
+
+  /** One of this owner's has ended, or of anybody's: who waited for that stands in line again. */
+  unpark(job?: Pick<Job, "name" | "owner">): void {
+    for (const line of this.#byKey.values()) if (job === undefined || line.name === job.name) line.unpark(job?.owner);
   }
 
   take(request: ClaimRequest): Job | undefined {
@@ -158,8 +182,8 @@ export class Lanes {
     const lines = this.#lines[priority];
     for (let i = 0; i < lines.length; i += 1) {
       const line = lines[i] as Line;
-      if (line.empty || !serves(request, line)) continue;
-      const job = line.take();
+      if (line.empty || !serves(request, line) || !this.#restraint.admits(line.queue, line.name)) continue;
+      const job = line.take(this.#restraint);
       if (!job) continue;
       lines.splice(i, 1);
       lines.push(line);

@@ -3,6 +3,7 @@ import type {
   ClaimRequest,
   EventPage,
   HeartbeatAnswer,
+  HeldJob,
   Job,
   JobRef,
   LogLine,
@@ -10,6 +11,7 @@ import type {
   Offset,
   Outcome,
   ProgressReport,
+  Restraints,
   SettleResult,
   Unsubscribe,
   WorkerInfo,
@@ -20,9 +22,10 @@ import type { Clock } from "../../ports/runtime.ts";
 import { linesOf, RedisClaims } from "./claims.ts";
 import { EventStream } from "./event-stream.ts";
 import { FormerVersions } from "./former-versions.ts";
-import { lineOf } from "./keys.ts";
+import { lineOf, whoOf } from "./keys.ts";
 import { Link, type LinkParts } from "./link.ts";
 import { ProgressChannel } from "./progress-channel.ts";
+import { Restraint } from "./restraint.ts";
 import { SignalStream } from "./signal-stream.ts";
 
 /** Jobs of one call to a script: so many, and so many characters of messages. */
@@ -38,6 +41,8 @@ const JUMP_MS = 2_000;
 export interface RedisBrokerParts extends LinkParts {
   /** Leases are measured by it; by default the server's own clock. */
   readonly serverTime?: Clock | undefined;
+  /** The life of the data that the rows have seen last; undefined: none. */
+  readonly lastEpoch?: string | undefined;
   /** Milliseconds that go on evenly while clocks are set; by default the process's own. */
   readonly elapsed?: (() => number) | undefined;
 }
@@ -53,6 +58,7 @@ export class RedisBroker implements Broker {
   readonly #events: EventStream;
   readonly #signals: SignalStream;
   readonly #progress: ProgressChannel;
+  readonly #restraint: Restraint;
   readonly #serverTime: Clock | undefined;
   readonly #elapsed: () => number;
   /** Cancellations that could not be told. */
@@ -75,6 +81,7 @@ export class RedisBroker implements Broker {
     this.#events = new EventStream(this.link);
     this.#signals = new SignalStream(this.link, parts.random.uuid());
     this.#progress = new ProgressChannel(this.link);
+    this.#restraint = new Restraint(this.link, parts);
     if (parts.owner !== undefined) new FormerVersions(this.link);
     this.link.onReady(() => this.#greeted());
   }
@@ -96,6 +103,10 @@ export class RedisBroker implements Broker {
       this.link.complain("could not enqueue", error);
       if (this.link.ready) this.#lookAgainSoon();
     }
+  }
+
+  restrain(restraints: Restraints): Promise<void> {
+    return this.#restraint.set(restraints);
   }
 
   async cancel(ids: readonly string[]): Promise<void> {
@@ -147,7 +158,7 @@ export class RedisBroker implements Broker {
     return this.#claims.settle(worker, outcomes);
   }
 
-  async heartbeat(worker: string, held: readonly JobRef[], info?: WorkerInfo): Promise<HeartbeatAnswer> {
+  async heartbeat(worker: string, held: readonly HeldJob[], info?: WorkerInfo): Promise<HeartbeatAnswer> {
     const here = this.#elapsed();
     const [server, cancelled, lost] = await this.link.run("heartbeat", [
       worker,
@@ -156,7 +167,7 @@ export class RedisBroker implements Broker {
       this.link.clock.now(),
       UNHEARD_MS,
       info === undefined ? "" : JSON.stringify(info),
-      linesOf(held),
+      held.map((job) => `${linesOf([job])}${whoOf(job)}`).join("\n"),
     ]);
     this.#beatIn.set(worker, this.link.epoch);
     this.#compareClocks(Number(server), here);
@@ -201,7 +212,10 @@ export class RedisBroker implements Broker {
   }
 
   onWork(listener: (work: NewWork) => void): Unsubscribe {
-    return this.#signals.onWork(listener);
+    const unsubscribe = [this.#signals.onWork(listener), this.#claims.onWork(listener)];
+    return () => {
+      for (const each of unsubscribe) each();
+    };
   }
 
   onCancel(listener: (ids: readonly string[]) => void): Unsubscribe {

@@ -1,5 +1,17 @@
-import type { ClaimRequest, Job, JobRef, LogLine, Outcome, ProgressReport, SettleResult } from "../../ports/broker.ts";
+import {
+  type ClaimRequest,
+  type Job,
+  type JobRef,
+  type LogLine,
+  type NewWork,
+  type Outcome,
+  type ProgressReport,
+  type SettleResult,
+  UNKNOWN_WORK,
+  type Unsubscribe,
+} from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
+import { Signal } from "../signal.ts";
 import type { Link } from "./link.ts";
 
 /** So many unrecorded entries of the stream stop claims: the recorder is behind, and more outcomes would only fill memory. */
@@ -22,6 +34,9 @@ export class RedisClaims {
   readonly #serverTime: Clock | undefined;
   /** In which life of the data each job in hand was claimed. */
   readonly #claimedIn = new Map<string, string>();
+  readonly #onWork = new Signal<[NewWork]>();
+  /** When what a rate kept back will be let through. */
+  #wait: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
   /** @param serverTime leases are measured by it; by default the server's own clock */
@@ -35,7 +50,7 @@ export class RedisClaims {
     if (max <= 0 || tasks.length === 0 || queues?.length === 0) return [];
     for (;;) {
       const now = this.#link.clock.now();
-      const [more, messages] = await this.#link.run("claim", [
+      const [more, messages, waitMs] = await this.#link.run("claim", [
         worker,
         this.#serverTime?.now() ?? "",
         now,
@@ -48,8 +63,20 @@ export class RedisClaims {
       ]);
       const jobs = JSON.parse(String(messages)) as Job[];
       for (const { id } of jobs) this.#claimedIn.set(id, this.#link.epoch);
+      if (Number(waitMs) > 0) this.#callAfter(Number(waitMs));
       if (jobs.length > 0 || more === 0) return jobs;
     }
+  }
+
+  /** Calls when a claim that came short because of a rate would bring more. */
+  onWork(listener: (work: NewWork) => void): Unsubscribe {
+    return this.#onWork.on(listener);
+  }
+
+  #callAfter(waitMs: number): void {
+    clearTimeout(this.#wait);
+    if (this.#stopped) return;
+    this.#wait = setTimeout(() => this.#onWork.emit(UNKNOWN_WORK), waitMs);
   }
 
   async settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]> {
@@ -82,6 +109,7 @@ export class RedisClaims {
   /** Nothing is tried again from now on. */
   stop(): void {
     this.#stopped = true;
+    clearTimeout(this.#wait);
   }
 
   /** The next outcomes of jobs that were claimed in the same life of the data, as far as one call takes them, and as JSON. */

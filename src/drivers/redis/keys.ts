@@ -2,9 +2,10 @@
  * Every key and channel of one namespace. All carry one hash tag, so that a Redis Cluster keeps them on one node, and the
  * version of what is written there: workers of another version find lists of their own.
  */
+import type { HeldJob } from "../../ports/broker.ts";
 
 /** Raised when the meaning of a key or a message changes. */
-const VERSION = "v1";
+const VERSION = "v2";
 
 /** What stands under the namespace's prefix; scripts know these as locals (META, JOBS …). */
 const PARTS = {
@@ -14,8 +15,8 @@ const PARTS = {
    */
   META: "meta",
   /**
-   * Hash: task id to "FENCE q LANE\nMESSAGE", "FENCE l WORKER", "FENCE c WORKER" (to be cancelled) or "FENCE s" (settled, not
-   * recorded).
+   * Hash: task id to "FENCE q LANE\nMESSAGE", "FENCE l WORKER\nWHO", "FENCE c WORKER\nWHO" (to be cancelled) or "FENCE s"
+   * (settled, not recorded). WHO is "TASK|OWNER", or nothing where the worker did not say.
    */
   JOBS: "jobs",
   /** Stream: what the recorder reads; see events.ts. */
@@ -28,6 +29,17 @@ const PARTS = {
   CREW: "crew",
   /** Hash: lane to how many of its entries are holes: jobs that left before their turn. */
   HOLES: "holes",
+  /**
+   * Hash: "t|TASK" to "CONCURRENCY PER_USER TOKEN_MS BURST PAUSED" (0: none), "q|QUEUE" to "" where it is paused. What stands in none
+   * of them is free.
+   */
+  LIMITS: "limits",
+  /** Hash, of tasks with limits: "TASK" and "TASK|OWNER" to how many are leased. */
+  BUSY: "busy",
+  /** Hash, of tasks with a rate: "TASK" to "TOKENS AT", the bucket and its time in milliseconds. */
+  RATES: "rates",
+  /** Hash, of owners who have as many leased as they may: "TASK|OWNER" to lines in which they do not stand for that, one each. */
+  PARKED: "parked",
   /** Prefix of a hash per worker: task id to "FENCE SINCE". */
   HELD: "held:",
   /** Prefix of a sorted set per kind and priority: lines with work, by whose turn it is. */
@@ -78,6 +90,10 @@ export class Keys {
 /** s: any worker's; a: for suspects, which run alone. */
 export const lineOf = (job: { alone: boolean; priority: string; queue: string; name: string }): string =>
   [job.alone ? "a" : "s", job.priority, job.queue, job.name].join(SEPARATOR);
+
+/** What limits count by, as it follows a dispatch; nothing where the worker does not know. */
+export const whoOf = ({ name, owner }: HeldJob): string =>
+  name === undefined || owner === undefined ? "" : ` ${name}${SEPARATOR}${owner}`;
 
 /** The names as Lua locals: what every script begins with. */
 export const LUA_NAMES = Object.entries(PARTS)

@@ -11,13 +11,14 @@ import log from "./scripts/log-1.lua" with { type: "text" };
 import missing from "./scripts/missing-1.lua" with { type: "text" };
 import open from "./scripts/open-2.lua" with { type: "text" };
 import reap from "./scripts/reap-1.lua" with { type: "text" };
+import restrain from "./scripts/restrain-1.lua" with { type: "text" };
 import settle from "./scripts/settle-1.lua" with { type: "text" };
 import sweep from "./scripts/sweep-1.lua" with { type: "text" };
 
 /** A single server (also behind Sentinel) or a cluster. */
 export type Client = Redis | Cluster;
 
-const SOURCES = { acknowledge, cancel, claim, enqueue, heartbeat, leave, log, missing, open, reap, settle, sweep };
+const SOURCES = { acknowledge, cancel, claim, enqueue, heartbeat, leave, log, missing, open, reap, restrain, settle, sweep };
 export type ScriptName = keyof typeof SOURCES;
 
 /** How many keys each script takes: the number in its file's name. */

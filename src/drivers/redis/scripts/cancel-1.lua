@@ -18,7 +18,7 @@ for i, id in ipairs(ids) do
   if state == 'q' and redis.call('HDEL', JOBS, id) == 1 then
     leave_hole(where)
   elseif state == 'l' or state == 'c' then
-    redis.call('HSET', JOBS, id, fence .. ' c ' .. where)
+    redis.call('HSET', JOBS, id, fence .. ' c ' .. where .. string.match(jobs[i], '\n.*$'))
     running[#running + 1] = id
   end
 end

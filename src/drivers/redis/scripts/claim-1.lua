@@ -1,5 +1,6 @@
 -- Moves jobs from their lanes into a worker's hands, under a lease, with one `started` event each. Priorities, tasks of one
--- priority and owners of one task take turns.
+-- priority and owners of one task take turns. What is paused is passed by, and so is a task that has reached its limit; an owner
+-- who has reached his is parked until one of his ends.
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  an epoch for a new life
@@ -12,8 +13,8 @@
 -- ARGV[8]  how many tasks the worker serves; their names follow
 -- ARGV[…]  the queues that it serves; none: all of them
 --
--- Returns {epoch, more, messages}: the latter as a JSON array; more: 1 where so many holes were skipped that it stopped before
--- it had enough.
+-- Returns {epoch, more, messages, wait}: messages as a JSON array; more: 1 where so many holes were skipped that it stopped before
+-- it had enough; wait: after so many milliseconds there is more to be had, 0: nobody knows when.
 local SKIP_MAX = 2000
 local LINES_MAX = 2000
 -- High four times, normal twice, low once; a priority without work passes its turn on.
@@ -22,7 +23,7 @@ local PATTERN = {'high', 'normal', 'high', 'low', 'high', 'normal', 'high'}
 despite_full_memory()
 local now = epoch(ARGV[1])
 local worker, max, kind = ARGV[2], tonumber(ARGV[5]), ARGV[6]
-if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0, '[]'} end
+if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0, '[]', 0} end
 local tasks, queues = {}, nil
 local last = 8 + tonumber(ARGV[8])
 for i = 9, last do tasks[ARGV[i]] = true end
@@ -32,6 +33,67 @@ for i = last + 1, #ARGV do
 end
 
 local taken, skipped = {}, 0
+local at = clock(ARGV[3])
+
+-- By task: how many more of it may be taken (none: any number), and what its bucket holds.
+local rooms, buckets = {}, {}
+-- In so many milliseconds one more token comes, or it is known again what runs.
+local wait = 0
+local function wait_for(ms)
+  if wait == 0 or ms < wait then wait = ms end
+end
+
+-- The bucket of a task; a clock that has gone back brings nothing.
+local function refill(name, found)
+  local tokens, since = string.match(redis.call('HGET', RATES, name) or '', '^(%S+) (%S+)$')
+  if not tokens then return found.burst end
+  return math.min(found.burst, tonumber(tokens) + math.max(0, at - tonumber(since)) / found.token_ms)
+end
+
+-- How many more of a task may be taken.
+local function room_of(name)
+  local found = limits_of(name)
+  if not found then return max end
+  if rooms[name] then return rooms[name] end
+  local room = max
+  if counted(name) then
+    local hold = tonumber(redis.call('HGET', META, 'hold') or '0') - at
+    if hold > 0 then
+      wait_for(hold)
+      room = 0
+    elseif found.concurrency > 0 then
+      room = math.max(0, found.concurrency - tonumber(redis.call('HGET', BUSY, name) or '0'))
+    end
+  end
+  if found.token_ms > 0 and room > 0 then
+    buckets[name] = refill(name, found)
+    local whole = math.floor(buckets[name])
+    if whole < room then wait_for(math.max(1, math.ceil((whole + 1 - buckets[name]) * found.token_ms))) end
+    room = math.min(room, whole)
+  end
+  rooms[name] = room
+  return room
+end
+
+-- So many of a task have been taken.
+local function took(name, got)
+  if rooms[name] then rooms[name] = rooms[name] - got end
+  if buckets[name] then buckets[name] = buckets[name] - got end
+end
+
+-- How many more of one owner may be taken: any number where nothing is said of it.
+local function room_of_owner(name, owner)
+  local found = limits_of(name)
+  if not found or found.per_user == 0 then return math.huge end
+  return found.per_user - tonumber(redis.call('HGET', BUSY, name .. '|' .. owner) or '0')
+end
+
+-- An owner has reached his limit: he stands in this line again once one of his ends.
+local function park(line, owner)
+  local who = who_of(line .. '|' .. owner)
+  local lines = redis.call('HGET', PARKED, who)
+  redis.call('HSET', PARKED, who, lines and (lines .. '\n' .. line) or line)
+end
 
 -- Up to `want` jobs of one lane, without its holes.
 local function pop(lane, want)
@@ -47,7 +109,8 @@ local function pop(lane, want)
     for i, job in ipairs(jobs) do
       local head = fences[i] .. queued
       if job and string.sub(job, 1, #head) == head then
-        got[#got + 1] = {id = ids[i], fence = fences[i], entry = entries[i], message = string.sub(job, #head + 1)}
+        got[#got + 1] = {id = ids[i], fence = fences[i], entry = entries[i], message = string.sub(job, #head + 1), who = who_of(lane)}
+        occupy(who_of(lane))
       else
         holes = holes + 1
       end
@@ -61,19 +124,25 @@ local function pop(lane, want)
 end
 
 -- Up to `want` jobs of one line; its owners take turns.
-local function take_line(line, want)
+local function take_line(line, name, want)
   local owners = redis.call('LPOP', TURNS .. line, want)
   if not owners then return 0 end
   local shares, active, left = {}, {}, want
   for i, owner in ipairs(owners) do
-    shares[i] = {owner = owner, jobs = {}, at = i}
-    active[i] = shares[i]
+    local room = room_of_owner(name, owner)
+    if room > 0 then
+      shares[#shares + 1] = {owner = owner, jobs = {}, at = i, room = room}
+      active[#active + 1] = shares[#shares]
+    else
+      park(line, owner)
+      skipped = skipped + 1
+    end
   end
   while left > 0 and #active > 0 do
     local each = math.max(1, math.floor(left / #active))
     local still = {}
     for _, share in ipairs(active) do
-      local ask = math.min(each, left)
+      local ask = math.min(each, left, share.room - #share.jobs)
       local got = ask > 0 and pop(line .. '|' .. share.owner, ask) or {}
       for _, job in ipairs(got) do share.jobs[#share.jobs + 1] = job end
       left = left - #got
@@ -103,7 +172,7 @@ local function take_line(line, want)
   for _, share in ipairs(shares) do
     local lane = line .. '|' .. share.owner
     if redis.call('EXISTS', LANE .. lane) == 1 then
-      redis.call('RPUSH', TURNS .. line, share.owner)
+      if #share.jobs < share.room then redis.call('RPUSH', TURNS .. line, share.owner) else park(line, share.owner) end
     else
       redis.call('HDEL', HOLES, lane)
     end
@@ -119,8 +188,9 @@ local function take(priority, want)
   local crowded = redis.call('ZCARD', set) > LINES_MAX
   for _, line in ipairs(redis.call('ZRANGE', set, 0, LINES_MAX - 1)) do
     local queue, name = string.match(line, '^%a|%a+|([^|]*)|(.*)$')
-    if tasks[name] and (not queues or queues[queue]) then
-      served[#served + 1] = line
+    local found = limits_of(name)
+    if tasks[name] and (not queues or queues[queue]) and not queue_paused(queue) and not (found and found.paused) then
+      served[#served + 1] = {line = line, name = name}
     elseif crowded then
       -- More lines than are looked at: what is not served here makes way.
       redis.call('ZADD', set, redis.call('HINCRBY', META, 'line_turn', 1), line)
@@ -129,14 +199,16 @@ local function take(priority, want)
   local left = want
   while left > 0 and #served > 0 and skipped < SKIP_MAX do
     local still = {}
-    for i, line in ipairs(served) do
-      local ask = math.min(left, math.max(1, math.floor(left / (#served - i + 1))))
+    for i, each in ipairs(served) do
+      local line, name = each.line, each.name
+      local ask = math.min(left, math.max(1, math.floor(left / (#served - i + 1))), room_of(name))
       if ask > 0 then
-        local got = take_line(line, ask)
+        local got = take_line(line, name, ask)
         left = left - got
+        took(name, got)
         if redis.call('EXISTS', TURNS .. line) == 1 then
           redis.call('ZADD', set, redis.call('HINCRBY', META, 'line_turn', 1), line)
-          still[#still + 1] = line
+          still[#still + 1] = each
         else
           redis.call('ZREM', set, line)
         end
@@ -159,19 +231,20 @@ for _, priority in ipairs({'high', 'normal', 'low'}) do
   if left > 0 then left = left - take(priority, left) end
 end
 local more = left > 0 and skipped >= SKIP_MAX and 1 or 0
-if #taken == 0 then return {now, more, '[]'} end
+if #taken == 0 then return {now, more, '[]', wait} end
 
-local since = clock(ARGV[3])
+for name, tokens in pairs(buckets) do redis.call('HSET', RATES, name, string.format('%.9g %d', tokens, at)) end
+local since = at
 local leases, sinces = {}, {}
 local jobs, held, starts, messages = {}, {}, {}, {}
 for i, job in ipairs(taken) do
   local id, fence = job.id, job.fence
   if not leases[fence] then
-    leases[fence] = fence .. ' l ' .. worker
+    leases[fence] = fence .. ' l ' .. worker .. '\n'
     sinces[fence] = fence .. ' ' .. since
   end
   jobs[i * 2 - 1] = id
-  jobs[i * 2] = leases[fence]
+  jobs[i * 2] = leases[fence] .. job.who
   held[i * 2 - 1] = id
   held[i * 2] = sinces[fence]
   starts[i] = job.entry
@@ -181,4 +254,4 @@ redis.call('XADD', EVENTS, '*', 'w', ARGV[4] .. ' ' .. worker, 's', table.concat
 each_thousand('HSET', JOBS, jobs)
 each_thousand('HSET', HELD .. worker, held)
 redis.call('ZADD', WORKERS, since, worker)
-return {now, more, '[' .. table.concat(messages, ',') .. ']'}
+return {now, more, '[' .. table.concat(messages, ',') .. ']', wait}

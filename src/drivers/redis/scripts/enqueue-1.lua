@@ -32,7 +32,10 @@ for _, lane in ipairs(lanes) do
     if known[id] then earlier, state, where = parse(known[id]) end
     if not earlier or tonumber(earlier) < tonumber(fence) then
       if state == 'q' then left[#left + 1] = where end
-      if state == 'l' or state == 'c' then redis.call('HDEL', HELD .. where, id) end
+      if state == 'l' or state == 'c' then
+        redis.call('HDEL', HELD .. where, id)
+        vacate(known[id])
+      end
       known[id] = fence .. queued .. lane.messages[i]
       jobs[#jobs + 1] = id
       jobs[#jobs + 1] = known[id]

@@ -9,7 +9,7 @@
 -- ARGV[5]  when, in milliseconds, as events are to say
 -- ARGV[6]  what was sent so long ago and is not named goes back, in milliseconds
 -- ARGV[7]  what it says of itself (JSON); '': nothing
--- ARGV[8]  "FENCE ID" of each job that it holds, a line each
+-- ARGV[8]  "FENCE ID" of each job that it holds, a line each; " TASK|OWNER" may follow
 --
 -- Returns {epoch, now, ids to be cancelled, "FENCE ID" of leases that are lost}.
 despite_full_memory()
@@ -21,10 +21,12 @@ redis.call('ZADD', WORKERS, now, worker)
 if ARGV[7] ~= '' then redis.call('HSET', CREW, worker, ARGV[7]) end
 
 local fences, ids = refs_of(ARGV[8])
+local whose = {}
+for i, text in ipairs(ids) do ids[i], whose[i] = string.match(text, '^(%S+) ?(.*)$') end
 local found = get_all(JOBS, ids)
 local cancelled, lost, said = {}, {}, {}
 for i, id in ipairs(ids) do
-  local fence = fences[i]
+  local fence, who = fences[i], whose[i]
   local at, state, where
   if found[i] then at, state, where = parse(found[i]) end
   local same = at == fence
@@ -32,9 +34,11 @@ for i, id in ipairs(ids) do
   if same and (state == 'l' or state == 'c') and where == worker then
     if state == 'c' then cancelled[#cancelled + 1] = id end
   elseif forgotten and (not found[i] or (same and state == 'q')) then
-    redis.call('HSET', JOBS, id, fence .. ' l ' .. worker)
+    if state == 'q' then who = who_of(where) end
+    redis.call('HSET', JOBS, id, fence .. ' l ' .. worker .. '\n' .. who)
     redis.call('HSET', HELD .. worker, id, fence .. ' ' .. now)
     if state == 'q' then leave_hole(where) end
+    occupy(who)
   else
     lost[#lost + 1] = fence .. ' ' .. id
   end
@@ -49,8 +53,9 @@ for i = 1, #held, 2 do
     redis.call('HSET', HELD .. worker, id, fence .. ' ' .. now)
   elseif not said[id] and now - tonumber(since) > tonumber(ARGV[6]) then
     redis.call('HDEL', HELD .. worker, id)
-    redis.call('HSET', JOBS, id, fence .. ' s')
+    give_up(id, fence)
     emit({'r', ARGV[5] .. ' ' .. fence .. ' ' .. id})
   end
 end
+tell_freed()
 return {this, now, cancelled, lost}

@@ -12,10 +12,11 @@ local worker = ARGV[2]
 local held = redis.call('HGETALL', HELD .. worker)
 for i = 1, #held, 2 do
   local fence = part(held[i + 1])
-  redis.call('HSET', JOBS, held[i], fence .. ' s')
+  give_up(held[i], fence)
   emit({'r', ARGV[3] .. ' ' .. fence .. ' ' .. held[i]})
 end
 redis.call('DEL', HELD .. worker)
 redis.call('ZREM', WORKERS, worker)
 redis.call('HDEL', CREW, worker)
+tell_freed()
 return {now}

@@ -64,7 +64,7 @@ local function refs_of(text)
   return fences, ids
 end
 
--- A job's entry in JOBS: fence (text), state (q, l, c, s), lane or worker.
+-- A job's entry in JOBS: fence (text), state (q, l, c, s), lane or worker. What follows on the next line: message or WHO.
 local function parse(entry)
   return string.match(entry, '^(%d+) (%a) ?([^\n]*)')
 end
@@ -80,10 +80,27 @@ local function lines_of(line)
   return LINES .. kind .. '|' .. priority
 end
 
+-- "TASK|OWNER" of a lane.
+local function who_of(lane)
+  return string.match(lane, '([^|]*|[^|]*)$')
+end
+
+-- An owner waits no more in a line until one of his tasks ends: the lane is empty.
+local function forget_parked(line, who)
+  local lines = redis.call('HGET', PARKED, who)
+  if not lines then return end
+  local kept = {}
+  for each in string.gmatch(lines, '[^\n]+') do
+    if each ~= line then kept[#kept + 1] = each end
+  end
+  if #kept > 0 then redis.call('HSET', PARKED, who, table.concat(kept, '\n')) else redis.call('HDEL', PARKED, who) end
+end
+
 -- A lane has become empty: its owner leaves the line, and an empty line its place.
 local function retire(lane)
   local line, owner = split(lane)
   redis.call('HDEL', HOLES, lane)
+  forget_parked(line, who_of(lane))
   redis.call('LREM', TURNS .. line, 0, owner)
   if redis.call('EXISTS', TURNS .. line) == 0 then redis.call('ZREM', lines_of(line), line) end
 end
@@ -123,4 +140,91 @@ end
 -- Wakes whoever waits for signals.
 local function signal(name, value)
   redis.call('XADD', SIGNALS, 'MAXLEN', '~', 1000, '*', name, value)
+end
+
+-- Of tasks that have limits: concurrency, per_user, token_ms, burst (0: none) and paused. Read once.
+local limits
+local function limits_of(name)
+  if not limits then
+    limits = {}
+    local all = redis.call('HGETALL', LIMITS)
+    for i = 1, #all, 2 do
+      local concurrency, per_user, token_ms, burst, paused = string.match(all[i + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+      limits[all[i]] = {
+        concurrency = tonumber(concurrency),
+        per_user = tonumber(per_user),
+        token_ms = tonumber(token_ms),
+        burst = tonumber(burst),
+        paused = paused ~= '0',
+      }
+    end
+  end
+  return limits['t|' .. name]
+end
+
+-- Whether a queue is paused.
+local function queue_paused(queue)
+  limits_of('')
+  return limits['q|' .. queue] ~= nil
+end
+
+-- What runs counts by so many more, or fewer; returns how many leases of the task and of its owner there are then.
+local function count(who, by)
+  local name = string.match(who, '^[^|]*')
+  local of_task, of_owner = redis.call('HINCRBY', BUSY, name, by), redis.call('HINCRBY', BUSY, who, by)
+  if of_task <= 0 then redis.call('HDEL', BUSY, name) end
+  if of_owner <= 0 then redis.call('HDEL', BUSY, who) end
+  return of_task, of_owner
+end
+
+-- Limits of what is counted; nil: it is not.
+local function counted(who)
+  limits_of('')
+  if not next(limits) then return end
+  local found = limits_of(string.match(who, '^[^|]*'))
+  if found and (found.concurrency > 0 or found.per_user > 0) then return found end
+end
+
+-- A lease begins, of "TASK|OWNER".
+local function occupy(who)
+  if counted(who) then count(who, 1) end
+end
+
+-- Whether something may be claimed now that could not be claimed before.
+local freed = false
+
+-- An owner stands in line again.
+local function unpark(who)
+  local lines = redis.call('HGET', PARKED, who)
+  if not lines then return end
+  redis.call('HDEL', PARKED, who)
+  local owner = string.match(who, '[^|]*$')
+  for line in string.gmatch(lines, '[^\n]+') do
+    if redis.call('EXISTS', LANE .. line .. '|' .. owner) == 1 then
+      redis.call('RPUSH', TURNS .. line, owner)
+      redis.call('ZADD', lines_of(line), 'NX', redis.call('HINCRBY', META, 'line_turn', 1), line)
+      freed = true
+    end
+  end
+end
+
+-- A lease ends that stood so in JOBS.
+local function vacate(entry)
+  local who = string.match(entry, '\n(.+)$')
+  local found = who and counted(who)
+  if not found then return end
+  local of_task, of_owner = count(who, -1)
+  if of_task + 1 >= found.concurrency and found.concurrency > 0 then freed = true end
+  if of_owner < found.per_user then unpark(who) end
+end
+
+-- A lease ends without an outcome.
+local function give_up(id, fence)
+  vacate(redis.call('HGET', JOBS, id) or '')
+  redis.call('HSET', JOBS, id, fence .. ' s')
+end
+
+-- Calls everybody where a lease that has ended leaves room for what waited for it.
+local function tell_freed()
+  if freed then signal('w', '') end
 end

@@ -21,7 +21,8 @@ if ARGV[3] ~= '' and rows ~= ARGV[3] then
   -- The rows went back to a backup: jobs, leases and events are of what they no longer know. What is left in lanes are holes.
   if rows ~= '' then
     for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('UNLINK', HELD .. worker) end
-    redis.call('UNLINK', JOBS, EVENTS, HOLES, META)
+    for _, who in ipairs(redis.call('HKEYS', PARKED)) do unpark(who) end
+    redis.call('UNLINK', JOBS, EVENTS, HOLES, META, BUSY)
   end
   rows = ARGV[3]
   redis.call('HSET', META, 'rows', rows)

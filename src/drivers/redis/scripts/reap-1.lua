@@ -25,7 +25,7 @@ for i = 1, #workers, 2 do
     local held = redis.call('HGETALL', HELD .. worker)
     for j = 1, #held, 2 do
       local fence = part(held[j + 1])
-      redis.call('HSET', JOBS, held[j], fence .. ' s')
+      give_up(held[j], fence)
       events[#events + 1] = 'd'
       events[#events + 1] = ARGV[3] .. ' ' .. fence .. ' ' .. held[j]
     end
@@ -35,4 +35,5 @@ for i = 1, #workers, 2 do
   end
 end
 if #events > 0 then emit(events) end
+tell_freed()
 return {this, now, #events / 2}

@@ -23,7 +23,12 @@ local function takes_forgotten(id, fence, entry)
   if not entry then return true end
   local at, state, where = parse(entry)
   if at ~= fence or state == 's' then return false end
-  if state == 'q' then ended[#ended + 1] = where else redis.call('HDEL', HELD .. where, id) end
+  if state == 'q' then
+    ended[#ended + 1] = where
+  else
+    redis.call('HDEL', HELD .. where, id)
+    vacate(entry)
+  end
   return true
 end
 
@@ -32,10 +37,12 @@ local taken, jobs, settled, gone, count = {}, {}, {}, {}, 0
 for i, id in ipairs(ids) do
   local fence = fences[i]
   if not mine[fence] then
-    mine[fence] = fence .. ' l ' .. worker
-    asked[fence] = fence .. ' c ' .. worker
+    mine[fence] = fence .. ' l ' .. worker .. '\n'
+    asked[fence] = fence .. ' c ' .. worker .. '\n'
   end
-  local takes = not gone[id] and (found[i] == mine[fence] or found[i] == asked[fence])
+  local head = found[i] and string.sub(found[i], 1, #mine[fence])
+  local takes = not gone[id] and found[i] and (head == mine[fence] or head == asked[fence])
+  if takes then vacate(found[i]) end
   if not takes and not gone[id] and forgotten then takes = takes_forgotten(id, fence, found[i]) end
   taken[i] = takes and '1' or '0'
   if takes then
@@ -51,6 +58,7 @@ if count > 0 then
   each_thousand('HSET', JOBS, jobs)
   each_thousand('HDEL', HELD .. worker, settled)
   for _, lane in ipairs(ended) do leave_hole(lane) end
+  tell_freed()
   redis.call('XADD', EVENTS, '*', 'm', count == #ids and '' or taken, 'o', ARGV[5])
 end
 return {now, taken}

@@ -177,7 +177,7 @@ async function assemble(
   const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
   const definitions = new DefinitionRegistry(folder.offered);
   const policies = () => definitions.all();
-  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub: broker, window, policies, clock });
+  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub: broker, window, dispatcher, policies, clock });
   const staffing = new Staffing(broker, pauses, clock);
   const tasks = new Tasks({
     store,

@@ -64,19 +64,19 @@ export function queueRoutes({ accounts, pauses, staffing }: Deps) {
       },
       { detail: describe("listQueues", "The queues: what waits in them, and why", "All of them") },
     )
-    .post("/queues/:queue/pause", ({ request, params }) => change(request, "pause", "queue", params.queue), {
+    .post("/queues/:name/pause", ({ request, params }) => change(request, "pause", "queue", params.name), {
       parse: "none",
       detail: describe("pauseQueue", "Take no more tasks from a queue; what runs goes on", "The queue", 404, 503),
     })
-    .post("/queues/:queue/resume", ({ request, params }) => change(request, "resume", "queue", params.queue), {
+    .post("/queues/:name/resume", ({ request, params }) => change(request, "resume", "queue", params.name), {
       parse: "none",
       detail: describe("resumeQueue", "Take tasks from a queue again", "The queue", 404, 503),
     })
-    .post("/tasks/definitions/:task/pause", ({ request, params }) => change(request, "pause", "task", params.task), {
+    .post("/tasks/definitions/:name/pause", ({ request, params }) => change(request, "pause", "task", params.name), {
       parse: "none",
       detail: describe("pauseTask", "Begin no more of a task, in any queue; what runs goes on", "Its queues", 404, 503),
     })
-    .post("/tasks/definitions/:task/resume", ({ request, params }) => change(request, "resume", "task", params.task), {
+    .post("/tasks/definitions/:name/resume", ({ request, params }) => change(request, "resume", "task", params.name), {
       parse: "none",
       detail: describe("resumeTask", "Begin tasks of a name again", "Its queues", 404, 503),
     });

@@ -4,6 +4,7 @@ import type { BrokerHub } from "../ports/broker.ts";
 import type { Pause, PauseStore } from "../ports/pauses.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { UnitOfWork } from "../ports/tasks.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import type { Window } from "./window.ts";
 
 type Target = Pick<Pause, "kind" | "name">;
@@ -13,6 +14,7 @@ interface Parts {
   readonly work: UnitOfWork;
   readonly hub: Pick<BrokerHub, "restrain">;
   readonly window: Pick<Window, "restrain" | "queues">;
+  readonly dispatcher: Pick<Dispatcher, "feed">;
   /** What is on offer now. */
   readonly policies: () => readonly TaskPolicy[];
   readonly clock: Clock;
@@ -52,12 +54,13 @@ export class Pauses {
 
   /** The definitions, and with them the limits, have changed. */
   renew(): void {
-    const { hub, window, policies } = this.#parts;
+    const { hub, window, dispatcher, policies } = this.#parts;
     window.restrain(this.#paused.size === 0 ? undefined : (lane) => this.why(lane) !== undefined);
     const limits = policies().filter(({ concurrency, perUser, rate }) => concurrency ?? perUser ?? rate);
     const named = (kind: Pause["kind"]) => [...this.#paused].flatMap((key) => (key.startsWith(kind) ? [nameOf(key)] : []));
     // Where the broker is away it is told when it is back.
     void hub.restrain({ limits, pausedTasks: named("task"), pausedQueues: named("queue") });
+    dispatcher.feed();
   }
 
   has(target: Target): boolean {

@@ -58,6 +58,7 @@ describe.skipIf(redisPath === undefined)("work goes all its way over", () => {
     const clock = new ManualClock();
     await using parties = await Parties.open(cluster.url.replace("//", "//:s3cret@"), { clock });
     await parties.pass();
+    await parties.api.restrain({ limits: [{ name: "job", concurrency: 9 }], pausedTasks: [], pausedQueues: [] });
     const [reaped, left] = [job(), job({ owner: "ben" })];
     await parties.api.enqueue([reaped, left]);
     await parties.thread.claim({ worker: "dies", max: 1, tasks: ["job"], alone: false });

@@ -146,7 +146,19 @@ describe("definitions", () => {
     expect(response.status).toBe(200);
     const definitions = (await response.json()) as Record<string, unknown>[];
     for (const definition of definitions) {
-      expect(Object.keys(definition).sort()).toEqual(["description", "input", "max_attempts", "name", "queue", "timeout_ms"]);
+      expect(Object.keys(definition).sort()).toEqual(
+        [
+          "description",
+          "input",
+          "max_attempts",
+          "name",
+          "queue",
+          "timeout_ms",
+          "concurrency",
+          "per_user",
+          "starts_per_second",
+        ].sort(),
+      );
     }
     const strict = definitions.find(({ name }) => name === "strict");
     expect(strict).toMatchObject({ queue: "careful", timeout_ms: 30_000, max_attempts: 2, description: "" });

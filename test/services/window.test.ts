@@ -292,3 +292,38 @@ const work = (core: Core): Promise<void> => {
   const unsubscribe = core.hub.onWork(() => resolve());
   return promise.finally(unsubscribe);
 };
+
+describe("what is paused", () => {
+  const paused = (name: string) => (each: Lane) => each.name === name;
+  const fill = (window: Window, owner: number, count: number, of: Partial<Task> = {}): boolean[] =>
+    Array.from({ length: count }, () => {
+      const task = queued(owner, of);
+      const admitted = window.admits(task);
+      window.moved(null, admitted ? dispatch(task) : task);
+      return admitted;
+    });
+
+  test("takes no room from others, gets no more jobs, and is fed again when it is resumed", () => {
+    const window = new Window(LIMITS);
+    for (const owner of [1, 2, 3]) fill(window, owner, 5);
+    expect(window.inBroker).toBe(10);
+    expect(fill(window, 4, 1, { name: "other" })).toEqual([false]);
+    window.restrain(paused("job"));
+    expect(window.inBroker).toBe(0);
+    expect(window.nextHungry()?.lane).toMatchObject({ name: "other", owner: 4 });
+    expect(fill(window, 5, 1, { name: "other" })).toEqual([true]);
+    expect(fill(window, 5, 1)).toEqual([false]);
+    expect(window.queues().get("default")?.get("job")).toBe(16);
+    window.restrain(undefined);
+    expect(window.inBroker).toBe(11);
+  });
+
+  test("a lane that was waiting as it was paused is fed after it is resumed", () => {
+    const window = new Window(LIMITS);
+    window.restrain(paused("job"));
+    expect(fill(window, 1, 3)).toEqual([false, false, false]);
+    expect(window.nextHungry()).toBeUndefined();
+    window.restrain(undefined);
+    expect(window.nextHungry()).toMatchObject({ lane: { owner: 1 }, room: 4 });
+  });
+});

@@ -145,7 +145,7 @@ export async function openCore(options: CoreOptions = {}) {
   });
   const definitions = options.definitions ?? new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
   const policies = () => definitions.all();
-  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub, window, policies, clock });
+  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub, window, dispatcher, policies, clock });
   const staffing = new Staffing(hub, pauses, clock);
   const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, staffing, clock });
   pauses.load();

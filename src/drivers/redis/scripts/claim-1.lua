@@ -97,7 +97,7 @@ end
 
 -- Up to `want` jobs of one lane, without its holes.
 local function pop(lane, want)
-  local got = {}
+  local got, who = {}, who_of(lane)
   local queued = ' q ' .. lane .. '\n'
   while #got < want and skipped < SKIP_MAX do
     local entries = redis.call('LPOP', LANE .. lane, want - #got)
@@ -109,8 +109,8 @@ local function pop(lane, want)
     for i, job in ipairs(jobs) do
       local head = fences[i] .. queued
       if job and string.sub(job, 1, #head) == head then
-        got[#got + 1] = {id = ids[i], fence = fences[i], entry = entries[i], message = string.sub(job, #head + 1), who = who_of(lane)}
-        occupy(who_of(lane))
+        got[#got + 1] = {id = ids[i], fence = fences[i], entry = entries[i], message = string.sub(job, #head + 1), who = who}
+        occupy(who)
       else
         holes = holes + 1
       end

@@ -46,10 +46,14 @@ export function statusOf(counts: Counts): WorkflowStatus {
   return counts.cancelled > 0 ? "cancelled" : "done";
 }
 
-/** How much of it is done, 0 to 1: the mean of its members. */
-export function progressOf({ counts, reached }: Workflow): number {
+/**
+ * How much of it is done, 0 to 1: the mean of its members.
+ *
+ * @param running sum of the shares that running members have reported; without it they count when they have ended
+ */
+export function progressOf({ counts, reached }: Workflow, running = 0): number {
   const members = STATUSES.reduce((sum, status) => sum + counts[status], 0);
-  return members === 0 ? 0 : reached / (members * WHOLE);
+  return members === 0 ? 0 : Math.min(1, (reached / WHOLE + running) / members);
 }
 
 /** What is said of a task that is cancelled because of one before it. */

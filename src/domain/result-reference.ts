@@ -41,9 +41,7 @@ export function renderInput(input: unknown, textOf: (pointer: string, path: stri
     if (!isBranch(value)) return JSON.stringify(value);
     if (isReference(value)) return textOf(String(value[FIELD]), at);
     if (Array.isArray(value)) return `[${value.map((each, i) => render(each, pointerTo(at, i))).join(",")}]`;
-    const fields = Object.entries(value).map(
-      ([name, each]) => `${JSON.stringify(name)}:${render(each, pointerTo(at, name))}`,
-    );
+    const fields = Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}:${render(each, pointerTo(at, name))}`);
     return `{${fields.join(",")}}`;
   };
   return render(input, "");

@@ -74,7 +74,6 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
   task: ["task", "input", "priority"],
   chain: ["chain"],
   group: ["group"],
-  // biome-ignore lint/suspicious/noThenProperty: the field's name is part of the API.
   chord: ["chord", "then"],
 };
 
@@ -86,7 +85,8 @@ class Planner {
 
   plan(description: unknown): Plan {
     const end: Joint = { pending: 0, value: [] };
-    if (kindOf(description) === "task") this.#refuse("", "must be a chain, a group or a chord; POST /tasks/{name} takes single tasks");
+    if (kindOf(description) === "task")
+      this.#refuse("", "must be a chain, a group or a chord; POST /tasks/{name} takes single tasks");
     else end.value = this.#node(description, { path: "", depth: 0, before: null, after: end });
     const joints = [...this.#joints, end];
     const placeOf = new Map(joints.map((joint, i) => [joint, i]));
@@ -106,8 +106,7 @@ class Planner {
     for (const name of Object.keys(fields))
       if (!KINDS[kind]?.includes(name)) this.#refuse(pointerTo(place.path, name), "unknown field");
     if (kind === "task") return this.#step(fields, place);
-    if (place.depth === WORKFLOW_DEPTH_MAX)
-      return this.#refuse(place.path, `nested deeper than ${WORKFLOW_DEPTH_MAX}`);
+    if (place.depth === WORKFLOW_DEPTH_MAX) return this.#refuse(place.path, `nested deeper than ${WORKFLOW_DEPTH_MAX}`);
     const members = this.#members(fields[kind], pointerTo(place.path, kind));
     if (kind === "group") return this.#group(members, { ...place, path: pointerTo(place.path, kind) });
     if (kind === "chain") return this.#chain(members, { ...place, path: pointerTo(place.path, kind) });

@@ -4,6 +4,7 @@ import type { Log } from "../ports/runtime.ts";
 import type { Accounts } from "../services/accounts.ts";
 import type { Schedules } from "../services/schedules.ts";
 import type { Tasks } from "../services/tasks.ts";
+import type { Workflows } from "../services/workflows.ts";
 import { authRoutes } from "./auth.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { docsRoutes } from "./docs.ts";
@@ -15,10 +16,12 @@ import { requestIds } from "./request-id.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { taskRoutes } from "./tasks.ts";
 import { workerRoutes } from "./workers.ts";
+import { workflowRoutes } from "./workflows.ts";
 
 export interface AppDeps {
   readonly accounts: Accounts;
   readonly tasks: Tasks;
+  readonly workflows: Workflows;
   readonly schedules: Schedules;
   readonly notifications: Notifications;
   /** The worker processes; throws Unavailable where the broker is away. */
@@ -51,6 +54,7 @@ export function apiRoutes(deps: AppDeps) {
   return new Elysia({ name: "artel/api", normalize: false })
     .use(authRoutes(deps))
     .use(taskRoutes(deps))
+    .use(workflowRoutes(deps))
     .use(notificationRoutes(deps.notifications, deps))
     .use(workerRoutes(deps))
     .use(scheduleRoutes(deps))

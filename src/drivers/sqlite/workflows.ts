@@ -51,13 +51,15 @@ export class SqliteWorkflows implements WorkflowStore {
          VALUES (?,?,?,?,0,?,?,?,?,?)`,
     ).run(n, id, owner, seq, countsText(counts), reached, createdAt, repeatable?.key ?? null, repeatable?.digest ?? null);
     const insert = this.#sql("INSERT INTO workflow_joints (workflow, pending, bad, value) VALUES (?,?,0,?)");
-    const keys = joints.map(({ pending, value }) =>
-      Number(insert.run(n, pending, JSON.stringify(byKey(value))).lastInsertRowid),
-    );
+    const keys = joints.map(({ pending, value }) => Number(insert.run(n, pending, JSON.stringify(byKey(value))).lastInsertRowid));
     return { workflow: { ...workflow, n, seq, ownerId }, joints: keys };
   }
 
-  addMember(workflow: StoredWorkflow, task: StoredTask, { waitsFor, countsInto, unresolved }: Omit<Membership, "abandoned">): void {
+  addMember(
+    workflow: StoredWorkflow,
+    task: StoredTask,
+    { waitsFor, countsInto, unresolved }: Omit<Membership, "abandoned">,
+  ): void {
     this.#sql(
       "INSERT INTO workflow_tasks (task, workflow, waits_for, counts_into, unresolved, abandoned) VALUES (?,?,?,?,?,0)",
     ).run(task.n, workflow.n, waitsFor, countsInto, unresolved ? 1 : 0);
@@ -71,7 +73,9 @@ export class SqliteWorkflows implements WorkflowStore {
   byIdempotencyKey(owner: number, key: string): { id: string; digest: string } | undefined {
     // "IS NOT NULL" to the letter: only so can SQLite tell that the partial index holds what is asked for.
     const where = "owner = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL";
-    return this.#sql<{ id: string; digest: string }>(`SELECT id, digest FROM workflows WHERE ${where}`).get(owner, key) ?? undefined;
+    return (
+      this.#sql<{ id: string; digest: string }>(`SELECT id, digest FROM workflows WHERE ${where}`).get(owner, key) ?? undefined
+    );
   }
 
   update({ n, seq, counts, reached, finishedAt }: StoredWorkflow, untold: boolean): void {
@@ -160,7 +164,9 @@ export class SqliteWorkflows implements WorkflowStore {
   }
 
   resultBytes(task: number): number {
-    return this.#sql<{ bytes: number | null }>("SELECT octet_length(result) AS bytes FROM tasks WHERE n = ?").get(task)?.bytes ?? 0;
+    return (
+      this.#sql<{ bytes: number | null }>("SELECT octet_length(result) AS bytes FROM tasks WHERE n = ?").get(task)?.bytes ?? 0
+    );
   }
 
   result(task: number): string | null {
@@ -197,4 +203,8 @@ const byKey = (value: Shape<string>): Shape<number> => (typeof value === "string
 const changes = ({ owner }: WorkflowChangeQuery): string =>
   `INDEXED BY workflows_owner_seq WHERE seq > ? AND seq <= ? AND owner ${owner === undefined ? "IN (SELECT n FROM accounts)" : "= ?"}`;
 
-const changeValues = ({ after, upTo, owner }: WorkflowChangeQuery): number[] => [after, upTo, ...(owner === undefined ? [] : [owner])];
+const changeValues = ({ after, upTo, owner }: WorkflowChangeQuery): number[] => [
+  after,
+  upTo,
+  ...(owner === undefined ? [] : [owner]),
+];

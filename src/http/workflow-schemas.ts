@@ -81,7 +81,6 @@ export const DescriptionSchema = {
     },
     {
       type: "object",
-      // biome-ignore lint/suspicious/noThenProperty: the field's name is part of the API.
       properties: { chord: nodes("All at the same time, and then one more node."), then: named("WorkflowNode") },
       required: ["chord", "then"],
       additionalProperties: false,
@@ -116,7 +115,6 @@ export const EXAMPLES = {
         { task: "parse", input: { url: "https://example.com/" } },
         { task: "parse", input: { url: "https://example.org/" } },
       ],
-      // biome-ignore lint/suspicious/noThenProperty: see above.
       then: { task: "parse", input: { url: { $result: "/1/pages/0/links/0" } } },
     },
   },

@@ -189,6 +189,17 @@ describe("when a task fails", () => {
     expect(stateOf(core, id)).toBe("failed");
   });
 
+  test("its retry runs with what was put in before, also where that looks like a reference", async () => {
+    await using core = await open();
+    const { taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "/data")] });
+    const [first] = (await core.claim(1)) as [Job];
+    await core.settle(done(first, '{"data":{"$result":"/none"}}'));
+    await end(core, "b", "failed");
+    await core.tasks.retry(ANNA, taskIds[1] ?? "");
+    expect(core.store.get(taskIds[1] ?? "")?.status).toBe("queued");
+    expect(argsOf(core, taskIds[1] ?? "")).toEqual({ name: "b", got: { $result: "/none" } });
+  });
+
   test("its retry revives what was cancelled because of it alone", async () => {
     await using core = await open();
     const { id, taskIds } = await core.workflows.submit(ANNA, tree);

@@ -24,7 +24,8 @@ const SUBMIT: DocumentDecoration = {
     "with `run_at` null.\n\n" +
     'Results are passed by references: `{"$result": "/pages/0/url"}` inside of an input. The value of a step is its result, of a ' +
     "chain and a chord that of the last node, of a group the list of its members' values. An input with references is checked when " +
-    "they are replaced; if it does not fit then, the task fails with `invalid_input`, and beyond 8 MiB with `input_too_large`.\n\n" +
+    "they are replaced; if it does not fit then, the task fails with `invalid_input`, and beyond 8 MiB (128 MiB for all that wait " +
+    "for the same node) with `input_too_large`.\n\n" +
     "When a task fails or is cancelled, what runs or is queued beside it goes on to its end; what waits for it, directly or not, " +
     "is cancelled. Once all tasks have ended the workflow is `failed` if one failed, else `cancelled` if one was cancelled, else " +
     "`done`. Retrying a task revives what was cancelled because of it alone.",

@@ -235,7 +235,7 @@ describe("notices", () => {
     for (const { socket, since } of heard) {
       for (const { workflow_id, seq, status } of watcher.workflows)
         if (status === "done" && seq > since) await socket.workflowEnded(workflow_id);
-      const caught = socket.messages.findIndex(({ type }) => type === "caught_up");
+      const caught = socket.messages.indexOf(await socket.type("caught_up"));
       expectInOrder(socket.messages);
       const { seq } = socket.messages[caught] as unknown as { seq: number };
       // Before: the last word of each that changed since. After: every word.

@@ -15,7 +15,13 @@ const summary = {
   workflow_id: t.String({ format: "uuid" }),
   owner_id: t.String({ format: "uuid" }),
   status: WorkflowStatusSchema,
-  progress: t.Number({ minimum: 0, maximum: 1, description: "The mean of its tasks, of which each that is done counts as 1." }),
+  progress: t.Number({
+    minimum: 0,
+    maximum: 1,
+    description:
+      "The mean of its tasks, of which each that is done counts as 1. What running tasks have reported is counted where the " +
+      "tasks are shown; lists and notices count what has ended.",
+  }),
   counts: CountsSchema,
   created_at: Time,
   finished_at: Nullable(Time),

@@ -85,7 +85,7 @@ class Following implements MemberChanges {
   follow(changes: readonly Change[]): void {
     const joints = new Map<number, Counted>();
     for (const { before, after } of changes) {
-      if (before.status === after.status) continue;
+      if (before.status === after.status && !life.isTerminal(after.status)) continue;
       this.#countMember(before, after);
       this.#countOutcome(before, after, joints);
     }

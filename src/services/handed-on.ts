@@ -7,7 +7,7 @@ import type { WorkflowStore } from "../ports/workflows.ts";
 export const VALUE_MAX_BYTES = 8 * 1024 * 1024;
 /** All that is read and written for the tasks that wait for one node, in bytes: everything else waits meanwhile. */
 const TOTAL_MAX_BYTES = 128 * 1024 * 1024;
-/** Of results that were read, so much is kept for the next reference, in bytes. */
+/** Of what was read, so much is kept for the next reference, in bytes. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 
 /** What was asked for is larger than can be handed on. */
@@ -27,8 +27,9 @@ export class HandedOn {
   readonly #shape: Shape<number>;
   #spent = 0;
   #kept = 0;
+  /** Results by task, and texts by pointer. */
   readonly #parsed = new Map<number, unknown>();
-  #whole: { readonly pointer: string; readonly text: string } | undefined;
+  readonly #texts = new Map<string, string>();
 
   /** @param shape the tasks by their keys */
   constructor(results: Results, shape: Shape<number>) {
@@ -42,8 +43,11 @@ export class HandedOn {
    * @throws TooLarge
    */
   text(pointer: string): string | undefined {
-    const text = this.#whole?.pointer === pointer ? this.#whole.text : this.#find(pointer);
-    this.#spend(text?.length ?? 0);
+    const known = this.#texts.get(pointer);
+    const text = known ?? this.#find(pointer);
+    if (text === undefined) return undefined;
+    this.#spend(text.length);
+    if (known === undefined) this.#keep(text.length, () => this.#texts.set(pointer, text));
     return text;
   }
 
@@ -58,9 +62,7 @@ export class HandedOn {
       return value === undefined ? undefined : JSON.stringify(value);
     }
     if (this.#bytes(at) > VALUE_MAX_BYTES) throw new TooLarge(`what "${pointer}" leads to is larger than 8 MiB`);
-    const text = this.#write(at);
-    this.#whole = { pointer, text };
-    return text;
+    return this.#write(at);
   }
 
   #bytes(shape: Shape<number>): number {
@@ -77,14 +79,19 @@ export class HandedOn {
     if (this.#parsed.has(task)) return this.#parsed.get(task);
     const bytes = this.#results.resultBytes(task);
     this.#spend(bytes);
+    const value: unknown = JSON.parse(this.#results.result(task) ?? "null");
+    this.#keep(bytes, () => this.#parsed.set(task, value));
+    return value;
+  }
+
+  #keep(bytes: number, add: () => unknown): void {
     if (this.#kept + bytes > KEPT_BYTES) {
       this.#parsed.clear();
+      this.#texts.clear();
       this.#kept = 0;
     }
-    const value: unknown = JSON.parse(this.#results.result(task) ?? "null");
-    this.#parsed.set(task, value);
+    add();
     this.#kept += bytes;
-    return value;
   }
 
   #spend(bytes: number): void {

@@ -5,6 +5,8 @@
  *                  ▲           │  ▲
  *                  └─ retrying ◄┘  (released or lost: back to queued)
  *
+ * A task that waits for others of its workflow is held: scheduled, for a time that never comes.
+ *
  * Times are milliseconds since 1970 UTC. `seq` is given by the recorder when a transition is stored.
  */
 export const STATUSES = ["scheduled", "queued", "in progress", "retrying", "done", "failed", "cancelled"] as const;

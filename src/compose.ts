@@ -14,6 +14,7 @@ import {
   taskFilesCheck,
   type WorkerSettings,
 } from "./compose-workers.ts";
+import { openWorkflows } from "./compose-workflows.ts";
 import { Argon2Passwords } from "./drivers/argon2.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { EmbeddedBroker } from "./drivers/embedded/broker.ts";
@@ -32,6 +33,7 @@ import { preparedOn } from "./drivers/sqlite/prepared.ts";
 import { SqliteSchedules } from "./drivers/sqlite/schedules.ts";
 import { SqliteTasks } from "./drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "./drivers/sqlite/unit-of-work.ts";
+import { SqliteWorkflows } from "./drivers/sqlite/workflows.ts";
 import { systemClock, systemRandom } from "./drivers/system.ts";
 import { type AppDeps, apiRoutes, createApp } from "./http/app.ts";
 import { clientAddress } from "./http/client-address.ts";
@@ -59,6 +61,7 @@ import { Staffing } from "./services/staffing.ts";
 import { TaskCounts } from "./services/task-counts.ts";
 import { Tasks } from "./services/tasks.ts";
 import { Window } from "./services/window.ts";
+import { Workflows } from "./services/workflows.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
 import { flightKey, readFlights, removeFlights } from "./workers/flight.ts";
 import { listTaskFiles } from "./workers/task-files.ts";
@@ -162,36 +165,29 @@ async function assemble(
   const counts = new TaskCounts();
   const topics = new Topics();
   const dispatcher = new Dispatcher({ hub: broker, store, work, window, counters: [quotas, counts], log });
-  const scheduler = new Scheduler({ store, work, dispatcher, notifier: topics, clock, log });
+  const definitions = new DefinitionRegistry(folder.offered);
+  const workflowStore = new SqliteWorkflows(db, store.reader);
+  const shared = { store, workflows: workflowStore, work, dispatcher, definitions, notifier: topics, quotas, clock, log };
+  const { members, unique, feed, intake } = openWorkflows(shared);
+  const scheduler = new Scheduler({ ...shared, members });
   const recorder = new Recorder({
     hub: broker,
     store,
     work,
     dispatcher,
     notifier: topics,
+    members,
     log,
     onPutOff: (runAt) => scheduler.expect(runAt),
   });
   const flights = readFlights(directory);
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
-  const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
-  const definitions = new DefinitionRegistry(folder.offered);
   const policies = () => definitions.all();
-  const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub: broker, window, dispatcher, policies, clock });
+  const pauses = new Pauses({ ...shared, store: new SqlitePauses(preparedOn(db)), hub: broker, window, policies });
   const staffing = new Staffing(broker, pauses, clock);
-  const tasks = new Tasks({
-    store,
-    work,
-    definitions,
-    dispatcher,
-    recorder,
-    scheduler,
-    notifier: topics,
-    hub: broker,
-    quotas,
-    staffing,
-    clock,
-  });
+  const reconciler = new Reconciler({ ...shared, hub: broker, recorder, members, wasRunning });
+  const tasks = new Tasks({ ...shared, hub: broker, recorder, scheduler, staffing, unique, members });
+  const workflows = new Workflows({ ...shared, hub: broker, recorder, members, intake });
   const accountStore = sqliteAccounts(orm, disk);
   const passwords = new Argon2Passwords();
   const accounts = new Accounts({
@@ -241,10 +237,11 @@ async function assemble(
   const watch = new ChangeWatch(db, () => accounts.refreshFromStore());
   const checkpoints = new Checkpoints(db, () => work.commits, log);
   const originAllowed = originCheck(settings.origins);
-  const notifications = new Notifications({ accounts, store, topics, originAllowed, clock });
+  const notifications = new Notifications({ accounts, store, workflows: workflowStore, topics, originAllowed, clock });
   const deps: AppDeps = {
     accounts,
     tasks,
+    workflows,
     schedules,
     pauses,
     staffing,
@@ -284,6 +281,8 @@ async function assemble(
       counts.load(store);
       pauses.load();
       dispatcher.load();
+      await workflows.start();
+      await feed.start();
       recorder.start();
       await reconciler.start();
       predecessor?.start();
@@ -310,6 +309,7 @@ async function assemble(
       await retention.stop();
       await reconciler.stop();
       await recorder.stop();
+      feed.stop();
       notifications.closeAll("restart");
       await Promise.race([server.stop(), Bun.sleep(Math.min(250, Math.max(0, deadlineMs - clock.now())))]);
       await server.stop(true);

@@ -5,6 +5,8 @@
  *                  ▲           │  ▲
  *                  └─ retrying ◄┘  (released or lost: back to queued)
  *
+ * A task that waits for others of its workflow is held: scheduled, for a time that never comes.
+ *
  * Times are milliseconds since 1970 UTC. `seq` is given by the recorder when a transition is stored.
  */
 export const STATUSES = ["scheduled", "queued", "in progress", "retrying", "done", "failed", "cancelled"] as const;
@@ -51,7 +53,13 @@ export interface Task {
 /** After this many deaths of the processes it ran in, a task is failed as `poison`. */
 export const POISON_DEATHS = 3;
 
+/** Of a task that waits for others: later than any task comes due, for it is the last moment that a date can name. */
+export const NEVER = 8_640_000_000_000_000;
+
 export const isTerminal = (status: Status): boolean => status === "done" || status === "failed" || status === "cancelled";
+
+/** Whether it waits for other tasks of its workflow. */
+export const isHeld = (task: Task): boolean => task.status === "scheduled" && task.runAt === NEVER;
 
 /** Whether an outcome of dispatch `fence` still decides this task. */
 export const accepts = (task: Task, fence: number): boolean =>
@@ -90,6 +98,21 @@ export function accept(spec: NewTask, now: number): Task {
     startedAt: null,
     finishedAt: null,
   };
+}
+
+/** It waits for other tasks of its workflow, however long they take. */
+export function hold<T extends Task>(task: T): T {
+  return { ...task, status: "scheduled", runAt: NEVER };
+}
+
+/** The tasks that it waited for are done: it queues. */
+export function letGo<T extends Task>(task: T, now: number): T {
+  return { ...task, status: "queued", runAt: now };
+}
+
+/** A task that it waited for failed or was cancelled, which `why` names: it is not run. */
+export function abandon<T extends Task>(task: T, at: number, why: string): T {
+  return end(task, "cancelled", at, { code: "cancelled", message: why }, task.progress);
 }
 
 /** Its time has come: a scheduled task queues for its first attempt, a retrying one for its next. */

@@ -6,6 +6,7 @@ import type { Pauses } from "../services/pauses.ts";
 import type { Schedules } from "../services/schedules.ts";
 import type { Staffing } from "../services/staffing.ts";
 import type { Tasks } from "../services/tasks.ts";
+import type { Workflows } from "../services/workflows.ts";
 import { authRoutes } from "./auth.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { docsRoutes } from "./docs.ts";
@@ -18,10 +19,12 @@ import { requestIds } from "./request-id.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { taskRoutes } from "./tasks.ts";
 import { workerRoutes } from "./workers.ts";
+import { workflowRoutes } from "./workflows.ts";
 
 export interface AppDeps {
   readonly accounts: Accounts;
   readonly tasks: Tasks;
+  readonly workflows: Workflows;
   readonly schedules: Schedules;
   readonly pauses: Pauses;
   readonly staffing: Staffing;
@@ -56,6 +59,7 @@ export function apiRoutes(deps: AppDeps) {
   return new Elysia({ name: "artel/api", normalize: false })
     .use(authRoutes(deps))
     .use(taskRoutes(deps))
+    .use(workflowRoutes(deps))
     .use(notificationRoutes(deps.notifications, deps))
     .use(workerRoutes(deps))
     .use(scheduleRoutes(deps))

@@ -1,14 +1,16 @@
 import type { ChangedTask, StoredTask, TaskStore } from "../ports/tasks.ts";
+import type { StoredWorkflow, WorkflowStore } from "../ports/workflows.ts";
 import { nativeTopic, type Topics } from "./topics.ts";
 import { NOTICE_RESULT_BYTES, noticeJson } from "./views.ts";
+import { workflowNoticeJson } from "./workflow-views.ts";
 
-/** More changed tasks than this are not caught up one by one: the client loads its lists anew. */
+/** More changed tasks and workflows than this are not caught up one by one: the client loads its lists anew. */
 const CATCH_UP_MAX = 10_000;
 /** Rows of one page of catching up: at first, and at most; after a reader had enough of one, fewer. */
 const FIRST_ROWS = 32;
 const PAGE_ROWS = 1_000;
-/** Single tasks that one socket may follow. */
-const TASKS_MAX = 1_000;
+/** Single tasks and workflows that one socket may follow. */
+const SINGLE_MAX = 1_000;
 /** A reader that has this much before it is waited for, in bytes: well below what cuts a socket off. */
 const UNREAD_BYTES = 256 * 1024;
 
@@ -21,13 +23,27 @@ export interface Reader {
   unread(): number;
 }
 
-type Store = Pick<TaskStore, "changed" | "countChanged" | "currentSeq" | "purgedSeq" | "epoch" | "get">;
+/** The rows that catching up reads. */
+export interface FollowedRows {
+  readonly store: Pick<TaskStore, "changed" | "countChanged" | "currentSeq" | "purgedSeq" | "epoch" | "get">;
+  readonly workflows: Pick<WorkflowStore, "changed" | "countChanged" | "get">;
+}
 
-/** A topic as clients name it: their own tasks, one task, or everybody's. */
-export type Topic =
-  | { readonly kind: "me" }
-  | { readonly kind: "task"; readonly id: string; readonly ownerId: string }
-  | { readonly kind: "tasks" };
+/** One task or one workflow. */
+interface SingleTopic {
+  readonly kind: "task" | "workflow";
+  readonly id: string;
+  readonly ownerId: string;
+}
+
+/** A topic as clients name it: all that is their own, one task or workflow, or everybody's. */
+export type Topic = { readonly kind: "me" } | { readonly kind: "tasks" } | SingleTopic;
+
+/** A changed row, and what is said of it. */
+interface Word {
+  readonly seq: number;
+  text(): string;
+}
 
 interface Owner {
   readonly n: number;
@@ -50,12 +66,14 @@ interface CatchUp {
  */
 export class Follower {
   readonly #reader: Reader;
-  readonly #store: Store;
+  readonly #store: FollowedRows["store"];
+  readonly #workflows: FollowedRows["workflows"];
   readonly #topics: Topics;
   readonly #owner: Owner;
   #me = true;
   #all = false;
-  readonly #tasks = new Map<string, string>();
+  /** By their native topics. */
+  readonly #single = new Map<string, SingleTopic>();
   #native = new Set<string>();
   /** Where live notices stopped, while they are held back. */
   #heldAt: number | undefined;
@@ -66,9 +84,10 @@ export class Follower {
   #paging = false;
   #closed = false;
 
-  constructor(parts: { reader: Reader; store: Store; topics: Topics; owner: Owner }) {
+  constructor(parts: FollowedRows & { reader: Reader; topics: Topics; owner: Owner }) {
     this.#reader = parts.reader;
     this.#store = parts.store;
+    this.#workflows = parts.workflows;
     this.#topics = parts.topics;
     this.#owner = parts.owner;
   }
@@ -79,13 +98,13 @@ export class Follower {
   }
 
   hasRoomFor(topic: Topic): boolean {
-    return topic.kind !== "task" || this.#tasks.size < TASKS_MAX || this.#tasks.has(topic.id);
+    return !isSingle(topic) || this.#single.size < SINGLE_MAX || this.#single.has(nativeOf(topic));
   }
 
   follow(topic: Topic, since?: number, epoch?: string): void {
     if (topic.kind === "me") this.#me = true;
     else if (topic.kind === "tasks") this.#all = true;
-    else this.#tasks.set(topic.id, topic.ownerId);
+    else this.#single.set(nativeOf(topic), topic);
     if (since === undefined) return this.#refresh();
     if (!this.#canCatchUp(topic, since, epoch)) return this.#reset();
     this.#catchUp(topic, since);
@@ -95,7 +114,7 @@ export class Follower {
   unfollow(topic: Topic): void {
     if (topic.kind === "me") this.#me = false;
     else if (topic.kind === "tasks") this.#all = false;
-    else this.#tasks.delete(topic.id);
+    else this.#single.delete(nativeOf(topic));
     this.#catchUps = this.#catchUps.filter((catchUp) => !isSame(catchUp.topic, topic));
     this.#refresh();
   }
@@ -128,9 +147,11 @@ export class Follower {
   #canCatchUp(topic: Topic, since: number, epoch: string | undefined): boolean {
     if (epoch !== undefined && epoch !== this.#store.epoch) return false;
     if (since > this.#store.currentSeq() || since < this.#store.purgedSeq()) return false;
-    if (topic.kind === "task") return true;
+    if (isSingle(topic)) return true;
     const owner = topic.kind === "me" ? this.#owner.n : undefined;
-    return this.#store.countChanged({ after: since, upTo: this.#store.currentSeq(), owner }, CATCH_UP_MAX + 1) <= CATCH_UP_MAX;
+    const query = { after: since, upTo: this.#store.currentSeq(), owner };
+    const tasks = this.#store.countChanged(query, CATCH_UP_MAX + 1);
+    return tasks + this.#workflows.countChanged(query, CATCH_UP_MAX + 1) <= CATCH_UP_MAX;
   }
 
   /** Holds live notices back from now on. */
@@ -154,9 +175,7 @@ export class Follower {
     if (this.#all) return new Set([nativeTopic.all]);
     const cover = new Set<string>();
     if (this.#me) cover.add(nativeTopic.owner(this.#owner.id));
-    for (const [id, ownerId] of this.#tasks) {
-      if (!this.#me || ownerId !== this.#owner.id) cover.add(nativeTopic.task(id));
-    }
+    for (const [native, { ownerId }] of this.#single) if (!this.#me || ownerId !== this.#owner.id) cover.add(native);
     return cover;
   }
 
@@ -207,29 +226,40 @@ export class Follower {
   }
 
   /** As many as the reader can have before it, but one at least. @returns how many */
-  #sendRows(rows: readonly ChangedTask[]): number {
+  #sendRows(rows: readonly Word[]): number {
     let sent = 0;
     for (const row of rows) {
       if (sent > 0 && this.#reader.unread() > UNREAD_BYTES) break;
-      this.#reader.send(noticeJson(row, row.result, row.truncated, lastChangeAt(row)));
+      this.#reader.send(row.text());
       sent += 1;
     }
     return sent;
   }
 
-  #rows(only: Topic | undefined, after: number, upTo: number, limit: number): readonly ChangedTask[] {
+  #rows(only: Topic | undefined, after: number, upTo: number, limit: number): readonly Word[] {
     const all = only ? only.kind === "tasks" : this.#all;
-    if (all) return this.#store.changed({ after, upTo }, limit, NOTICE_RESULT_BYTES);
+    if (all) return this.#changed({ after, upTo }, limit);
     const me = only ? only.kind === "me" : this.#me;
-    const mine = me ? this.#store.changed({ after, upTo, owner: this.#owner.n }, limit, NOTICE_RESULT_BYTES) : [];
-    const others = only ? [] : [...this.#tasks].filter(([, ownerId]) => !me || ownerId !== this.#owner.id).map(([id]) => id);
-    const single = (only?.kind === "task" ? [only.id] : others).flatMap((id) => this.#row(id, after, upTo));
-    return single.length === 0 ? mine : [...mine, ...single].sort((a, b) => a.seq - b.seq).slice(0, limit);
+    const mine = me ? this.#changed({ after, upTo, owner: this.#owner.n }, limit) : [];
+    const others = [...this.#single.values()].filter(({ ownerId }) => !me || ownerId !== this.#owner.id);
+    const followed = only ? [only].filter(isSingle) : others;
+    return inOrder(
+      mine,
+      followed.flatMap((topic) => this.#row(topic, after, upTo)),
+      limit,
+    );
   }
 
-  #row(id: string, after: number, upTo: number): readonly ChangedTask[] {
-    const seq = this.#store.get(id)?.seq ?? 0;
-    return seq > after && seq <= upTo ? this.#store.changed({ after: seq - 1, upTo: seq }, 1, NOTICE_RESULT_BYTES) : [];
+  #changed(query: { after: number; upTo: number; owner?: number }, limit: number): readonly Word[] {
+    const tasks = this.#store.changed(query, limit, NOTICE_RESULT_BYTES).map(ofTask);
+    return inOrder(tasks, this.#workflows.changed(query, limit).map(ofWorkflow), limit);
+  }
+
+  #row({ kind, id }: SingleTopic, after: number, upTo: number): readonly Word[] {
+    const found = kind === "task" ? this.#store.get(id) : this.#workflows.get(id);
+    if (!found || found.seq <= after || found.seq > upTo) return [];
+    if (kind === "workflow") return [ofWorkflow(found as StoredWorkflow)];
+    return this.#store.changed({ after: found.seq - 1, upTo: found.seq }, 1, NOTICE_RESULT_BYTES).map(ofTask);
   }
 
   #caughtUp(): void {
@@ -244,4 +274,21 @@ function lastChangeAt(task: StoredTask): number {
   return task.status === "in progress" && task.startedAt !== null ? task.startedAt : task.createdAt;
 }
 
-const isSame = (a: Topic, b: Topic): boolean => a.kind === b.kind && (a.kind !== "task" || b.kind !== "task" || a.id === b.id);
+const ofTask = (task: ChangedTask): Word => ({
+  seq: task.seq,
+  text: () => noticeJson(task, task.result, task.truncated, lastChangeAt(task)),
+});
+
+const ofWorkflow = (workflow: StoredWorkflow): Word => ({
+  seq: workflow.seq,
+  text: () => workflowNoticeJson(workflow, workflow.finishedAt ?? workflow.createdAt),
+});
+
+/** The first `limit` of two lists, by seq: what lies behind the last of a full list is not known yet. */
+function inOrder(some: readonly Word[], others: readonly Word[], limit: number): readonly Word[] {
+  return others.length === 0 ? some : [...some, ...others].sort((a, b) => a.seq - b.seq).slice(0, limit);
+}
+
+const isSingle = (topic: Topic): topic is SingleTopic => topic.kind === "task" || topic.kind === "workflow";
+const nativeOf = ({ kind, id }: SingleTopic): string => nativeTopic[kind](id);
+const isSame = (a: Topic, b: Topic): boolean => (isSingle(a) && isSingle(b) ? nativeOf(a) === nativeOf(b) : a.kind === b.kind);

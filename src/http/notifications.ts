@@ -3,17 +3,16 @@ import { Elysia } from "elysia";
 import type { Identity } from "../domain/account.ts";
 import { Forbidden, InvalidInput, Unauthorized } from "../domain/errors.ts";
 import type { Clock } from "../ports/runtime.ts";
-import type { TaskStore } from "../ports/tasks.ts";
 import type { Accounts } from "../services/accounts.ts";
 import { requireIdentity } from "./bearer.ts";
+import type { FollowedRows } from "./follower.ts";
 import type { OriginCheck } from "./origins.ts";
 import { HttpError, problemResponses } from "./problem.ts";
 import { NoticeSocket, type SocketEnd } from "./socket.ts";
 import type { Topics } from "./topics.ts";
 
-interface Deps {
+interface Deps extends FollowedRows {
   readonly accounts: Accounts;
-  readonly store: Pick<TaskStore, "changed" | "countChanged" | "currentSeq" | "purgedSeq" | "epoch" | "get">;
   readonly topics: Topics;
   readonly originAllowed: OriginCheck;
   readonly clock: Clock;
@@ -66,7 +65,7 @@ export class Notifications {
 
   /** Upgrades a request whose identity is known. */
   upgrade(request: Request, server: Server<unknown>, identity: Identity, since: Since): void {
-    const { accounts, store, topics, clock } = this.#deps;
+    const { accounts, store, workflows, topics, clock } = this.#deps;
     let socket: NoticeSocket | undefined;
     const data: ConnectionData = {
       open: (ws) => {
@@ -74,6 +73,7 @@ export class Notifications {
           ws,
           accounts,
           store,
+          workflows,
           topics,
           clock,
           identity,
@@ -120,7 +120,8 @@ export function notificationRoutes(
         summary: "Live notices over WebSocket",
         description:
           "Authorise by the header `Authorization: Bearer …`, by `?ticket=…` (see POST /auth/ws-ticket) or by the subprotocols " +
-          "`artel.v1, bearer.<token>`. `?since=SEQ&epoch=E` catches up with what changed after SEQ.",
+          "`artel.v1, bearer.<token>`. `?since=SEQ&epoch=E` catches up with what changed after SEQ. " +
+          "A socket follows all tasks and workflows of its user; `task:ID` and `workflow:ID` are topics of their own.",
         tags: ["notices"],
         // A ticket or a subprotocol does as well, which is why the header may be left out.
         security: [{ bearer: [] }, {}],

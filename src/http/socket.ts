@@ -1,9 +1,8 @@
 import type { ServerWebSocket } from "bun";
 import type { Identity } from "../domain/account.ts";
 import type { Clock } from "../ports/runtime.ts";
-import type { TaskStore } from "../ports/tasks.ts";
 import type { Accounts } from "../services/accounts.ts";
-import { Follower, type Topic } from "./follower.ts";
+import { type FollowedRows, Follower, type Topic } from "./follower.ts";
 import type { Topics } from "./topics.ts";
 
 /** Why the server closes a socket, and with which code. */
@@ -22,15 +21,16 @@ const WAITING_MAX = 100;
 /** setTimeout takes no longer waits, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-interface Parts {
+interface Parts extends FollowedRows {
   readonly ws: ServerWebSocket<unknown>;
   readonly accounts: Pick<Accounts, "authenticate" | "holdSession" | "find">;
-  readonly store: Pick<TaskStore, "changed" | "countChanged" | "currentSeq" | "purgedSeq" | "epoch" | "get">;
   readonly topics: Topics;
   readonly clock: Clock;
   readonly identity: Identity;
   readonly onEnd: (socket: NoticeSocket) => void;
 }
+
+const SINGLE_TOPIC = /^(task|workflow):(.*)$/s;
 
 type Message = Readonly<Record<string, unknown>>;
 
@@ -47,12 +47,13 @@ export class NoticeSocket {
   #open = true;
 
   constructor(parts: Parts) {
-    const { ws, accounts, store, topics, identity } = parts;
+    const { ws, accounts, store, workflows, topics, identity } = parts;
     this.#parts = parts;
     this.#identity = identity;
     this.#release = accounts.holdSession(identity.sessionId);
     this.#follower = new Follower({
       store,
+      workflows,
       topics,
       owner: { n: identity.accountKey, id: identity.accountId },
       reader: {
@@ -174,10 +175,10 @@ export class NoticeSocket {
   #topic(name: string): Topic | undefined {
     if (name === "me") return { kind: "me" };
     if (name === "tasks") return this.#isAdmin() ? { kind: "tasks" } : undefined;
-    if (!name.startsWith("task:")) return undefined;
-    const task = this.#parts.store.get(name.slice("task:".length));
-    if (!task || (task.owner !== this.#identity.accountKey && !this.#isAdmin())) return undefined;
-    return { kind: "task", id: task.id, ownerId: task.ownerId };
+    const [, kind, id = ""] = SINGLE_TOPIC.exec(name) ?? [];
+    const found = kind === "task" ? this.#parts.store.get(id) : this.#parts.workflows.get(id);
+    if (!found || (found.owner !== this.#identity.accountKey && !this.#isAdmin())) return undefined;
+    return { kind: kind === "task" ? "task" : "workflow", id: found.id, ownerId: found.ownerId };
   }
 
   /** As it is now: the role may have changed since the handshake. */

@@ -3,8 +3,8 @@ import { PRIORITIES, STATUSES } from "../domain/task.ts";
 
 /** What the task routes take and answer, for validation and for the OpenAPI document. */
 
-const Time = t.String({ format: "date-time" });
-const Nullable = <T extends Parameters<typeof t.Union>[0][number]>(schema: T) => t.Union([schema, t.Null()]);
+export const Time = t.String({ format: "date-time" });
+export const Nullable = <T extends Parameters<typeof t.Union>[0][number]>(schema: T) => t.Union([schema, t.Null()]);
 const Any = t.Unknown({ description: "Any JSON value." });
 
 export const StatusSchema = t.Union(STATUSES.map((status) => t.Literal(status)));
@@ -26,10 +26,11 @@ const summary = {
   max_attempts: t.Integer({ minimum: 1 }),
   cancel_requested: t.Boolean(),
   created_at: Time,
-  run_at: Time,
+  run_at: t.Union([Time, t.Null()], { description: "Null while it waits for other tasks of its workflow." }),
   started_at: Nullable(Time),
   finished_at: Nullable(Time),
   seq: t.Integer({ description: "Rises with every stored transition." }),
+  workflow_id: t.Optional(t.String({ format: "uuid", description: "Of a member of a workflow, and of no other task." })),
 };
 
 export const TaskSummarySchema = t.Object(summary);
@@ -73,7 +74,7 @@ export const SubmitQuery = t.Object(
 );
 
 /** Read by the handler, for the router would take 0x10 and 1e2 for numbers too; an integer to readers of the document. */
-const Limit = t.Any({
+export const LimitSchema = t.Any({
   type: "integer",
   minimum: 1,
   maximum: 200,
@@ -84,7 +85,7 @@ export const ListQuerySchema = t.Object(
   {
     status: t.Optional(StatusSchema),
     name: t.Optional(t.String()),
-    limit: t.Optional(Limit),
+    limit: t.Optional(LimitSchema),
     cursor: t.Optional(t.String({ description: "`next_cursor` of the page before." })),
     owner: t.Optional(t.String({ description: "Admins: another account's id, or `all`." })),
   },

@@ -1,13 +1,14 @@
-import { type DocumentDecoration, Elysia, type TSchema } from "elysia";
+import { type DocumentDecoration, Elysia } from "elysia";
 import type { Identity } from "../domain/account.ts";
 import { parseDuration } from "../domain/duration.ts";
-import { Forbidden, InvalidInput } from "../domain/errors.ts";
+import { InvalidInput } from "../domain/errors.ts";
 import type { Priority } from "../domain/task.ts";
 import type { Accounts } from "../services/accounts.ts";
 import { type Caller, checkDelay, type SubmitOptions, type Tasks } from "../services/tasks.ts";
-import { BEARER_SECURITY, identifiedJsonBody, requireIdentity } from "./bearer.ts";
+import { identifiedJsonBody, requireIdentity } from "./bearer.ts";
 import { readJson } from "./body.ts";
-import { problemResponses, type ResponsesDocument } from "./problem.ts";
+import { describe, idempotencyKeyOf, json } from "./operation.ts";
+import { pageJson, pageOf } from "./paging.ts";
 import * as schemas from "./task-schemas.ts";
 import { iso, taskJson, taskSummaryJson } from "./views.ts";
 
@@ -17,27 +18,6 @@ interface Deps {
 }
 
 const BATCH_MAX = 1_000;
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
-
-function describe(
-  operationId: string,
-  summary: string,
-  [status, meaning, schema, headers]: readonly [status: number, meaning: string, schema: TSchema, headers?: object],
-  problems: readonly number[],
-  more: DocumentDecoration = {},
-): DocumentDecoration {
-  const success = {
-    [String(status)]: { description: meaning, ...(headers && { headers }), content: { "application/json": { schema } } },
-  } as ResponsesDocument;
-  return {
-    operationId,
-    summary,
-    tags: ["tasks"],
-    security: BEARER_SECURITY,
-    responses: { ...success, ...problemResponses(401, ...problems) },
-    ...more,
-  };
-}
 
 const BATCH_PROBLEMS = [400, 404, 413, 415, 422, 429, 503];
 const SUBMIT_PROBLEMS = [...BATCH_PROBLEMS, 409];
@@ -135,8 +115,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       async ({ query, request }) => {
         const who = await caller(request);
         const page = tasks.list(who, listQuery(who, accounts, query));
-        const next = page.next === null ? "null" : `"${cursorOf(page.next)}"`;
-        return json(200, `{"items":[${page.items.map(taskSummaryJson).join(",")}],"next_cursor":${next}}`);
+        return json(200, pageJson(page.items.map(taskSummaryJson), page.next));
       },
       {
         query: schemas.ListQuerySchema,
@@ -191,19 +170,12 @@ export function callerOf(identity: Identity): Caller {
   return { n: identity.accountKey, id: identity.accountId, admin: identity.role === "admin" };
 }
 
-function json(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
-}
-
 function submitOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {
-  const key = request.headers.get("idempotency-key");
-  if (key !== null && !IDEMPOTENCY_KEY.test(key)) {
-    throw new InvalidInput("invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters");
-  }
+  const idempotencyKey = idempotencyKeyOf(request);
   return {
     ...(query.delay === undefined ? {} : { delayMs: delayOf(query.delay) }),
     ...(query.priority === undefined ? {} : { priority: query.priority }),
-    ...(key === null ? {} : { idempotencyKey: key }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   };
 }
 
@@ -238,34 +210,10 @@ type ListQueryInput = typeof schemas.ListQuerySchema.static;
 
 function listQuery(who: Caller, accounts: Accounts, query: ListQueryInput): Parameters<Tasks["list"]>[1] {
   return {
-    limit: query.limit === undefined ? 50 : limitOf(query.limit),
+    ...pageOf(who, accounts, query),
     ...(query.status === undefined ? {} : { status: query.status }),
     ...(query.name === undefined ? {} : { name: query.name }),
-    ...(query.cursor === undefined ? {} : { before: cursorKey(query.cursor) }),
-    ...(query.owner === undefined ? {} : { owner: ownerKey(who, accounts, query.owner) }),
   };
-}
-
-function limitOf(text: string): number {
-  if (/^(?:[1-9]\d?|1\d\d|200)$/.test(text)) return Number(text);
-  const message = "must be a whole number from 1 to 200";
-  throw new InvalidInput("invalid_input", `limit ${message}`, [{ path: "/limit", message }]);
-}
-
-/** An unknown account has no tasks: key 0 is nobody's. */
-function ownerKey(who: Caller, accounts: Accounts, owner: string): number | "all" {
-  if (owner === who.id) return who.n;
-  if (!who.admin) throw new Forbidden("forbidden", "only admins see other accounts' tasks");
-  return owner === "all" ? "all" : (accounts.find(owner)?.n ?? 0);
-}
-
-const cursorOf = (n: number): string => Buffer.from(`n${n}`).toString("base64url");
-
-function cursorKey(cursor: string): number {
-  const n = Number(/^n(\d{1,16})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"))?.[1]);
-  // Decoding is lenient, so what is decoded is compared as well.
-  if (Number.isSafeInteger(n) && cursor === cursorOf(n)) return n;
-  throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
 }
 
 function definitionView(policy: ReturnType<Tasks["definitions"]>[number]) {

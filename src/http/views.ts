@@ -1,3 +1,4 @@
+import { NEVER } from "../domain/task.ts";
 import type { StoredTask, TaskWithBody } from "../ports/tasks.ts";
 
 /**
@@ -25,7 +26,7 @@ export function noticeJson(task: StoredTask, result: string | null, truncated: b
   return (
     `{"type":"task","seq":${task.seq},"task_id":"${task.id}","owner_id":"${task.ownerId}","name":${JSON.stringify(task.name)},` +
     `"status":"${task.status}","progress":${task.progress},"message":${JSON.stringify(task.message)},"attempt":${task.attempt},` +
-    `${outcome},"error":${JSON.stringify(task.error)},"at":"${iso(at)}"}`
+    `${outcome},"error":${JSON.stringify(task.error)},"at":"${iso(at)}"${membership(task)}}`
   );
 }
 
@@ -45,12 +46,15 @@ function tail(task: StoredTask): string {
   return (
     `"progress":${task.progress},"message":${JSON.stringify(task.message)},"error":${JSON.stringify(task.error)},` +
     `"attempt":${task.attempt},"max_attempts":${task.maxAttempts},"cancel_requested":${task.cancelRequested},` +
-    `"created_at":"${iso(task.createdAt)}","run_at":"${iso(task.runAt)}","started_at":${time(task.startedAt)},` +
-    `"finished_at":${time(task.finishedAt)},"seq":${task.seq}`
+    `"created_at":"${iso(task.createdAt)}","run_at":${time(task.runAt === NEVER ? null : task.runAt)},"started_at":${time(task.startedAt)},` +
+    `"finished_at":${time(task.finishedAt)},"seq":${task.seq}${membership(task)}`
   );
 }
 
-const time = (at: number | null): string => (at === null ? "null" : `"${iso(at)}"`);
+const membership = ({ workflow }: StoredTask): string => (workflow === null ? "" : `,"workflow_id":"${workflow}"`);
+
+/** Null: it has not come, and may never come. */
+export const time = (at: number | null): string => (at === null ? "null" : `"${iso(at)}"`);
 
 let lastAt = Number.NaN;
 let lastText = "";

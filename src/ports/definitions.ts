@@ -16,4 +16,6 @@ export interface KnownTask {
 export interface Definitions {
   get(name: string): KnownTask | undefined;
   all(): readonly TaskPolicy[];
+  /** From then on every check answers at once. */
+  prepare(): Promise<void>;
 }

@@ -30,6 +30,8 @@ export interface StoredTask extends Task {
   readonly seq: number;
   /** The owner's UUID. */
   readonly ownerId: string;
+  /** The id of the workflow that it is a member of; null: of none. */
+  readonly workflow: string | null;
 }
 
 export interface TaskWithBody extends StoredTask {
@@ -95,7 +97,15 @@ export interface TaskStore {
 
   /** An id for a task that is accepted now (milliseconds since 1970 UTC): a UUIDv7; later ones sort after earlier ones. */
   newId(now: number): string;
-  insert(task: Task, seq: number, ownerId: string, args: string, idempotencyKey: string | null): StoredTask;
+  /** @param workflow the id of the one that it is to be a member of; see `WorkflowStore.addMember` */
+  insert(
+    task: Task,
+    seq: number,
+    ownerId: string,
+    args: string,
+    idempotencyKey: string | null,
+    workflow?: string | null,
+  ): StoredTask;
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined;
   /** The task that was last given this key; see `giveKey`. */
   byUniqueKey(key: string): StoredTask | undefined;
@@ -107,6 +117,8 @@ export interface TaskStore {
   update(before: StoredTask, after: StoredTask): void;
   /** Stores the transition to done with its result. */
   complete(before: StoredTask, after: StoredTask, result: string): void;
+  /** JSON text takes the place of the task's args. */
+  replaceArgs(task: StoredTask, args: string): void;
   /** Progress without a transition: the row alone changes, and only while it is in progress at the task's fence. */
   saveProgress(task: StoredTask): void;
 
@@ -137,7 +149,8 @@ export interface TaskStore {
   saveOffset(stream: string, offset: Offset): void;
 
   /**
-   * Removes up to `limit` tasks that ended before `finishedBefore`, looking from `after` on.
+   * Removes up to `limit` tasks that ended before `finishedBefore`, looking from `after` on; members of a workflow once that
+   * has ended before it, and the workflow with its last member.
    * `next`: where to look on; null when nothing older is left.
    */
   purge(finishedBefore: number, after: number, limit: number): { removed: number; next: number | null };

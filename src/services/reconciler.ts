@@ -6,7 +6,7 @@ import type { Clock, Log, Service } from "../ports/runtime.ts";
 import type { TaskStore, TaskWithBody, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Recorder } from "./recorder.ts";
-import { Transitions } from "./transitions.ts";
+import { type MemberRules, Transitions } from "./transitions.ts";
 
 /** How often rows and broker are compared, in milliseconds. */
 const EVERY_MS = 30_000;
@@ -21,6 +21,7 @@ interface Parts {
   readonly dispatcher: Dispatcher;
   readonly recorder: Recorder;
   readonly notifier: Notifier;
+  readonly members: MemberRules;
   /** Whether a dispatch was running when the last process ended; undefined: nobody knows, so all in progress may have. */
   readonly wasRunning?: ((ref: JobRef) => boolean) | undefined;
   readonly clock: Clock;

@@ -5,7 +5,7 @@ import type { Notifier } from "../ports/notices.ts";
 import type { Log, Service } from "../ports/runtime.ts";
 import type { StoredTask, TaskStore, Transaction, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { Transitions } from "./transitions.ts";
+import { type MemberRules, Transitions } from "./transitions.ts";
 
 /** Events stored in one transaction. */
 const PAGE_EVENTS = 1_000;
@@ -22,6 +22,7 @@ interface Parts {
   readonly work: UnitOfWork;
   readonly dispatcher: Dispatcher;
   readonly notifier: Notifier;
+  readonly members: MemberRules;
   readonly log: Log;
   /** Told when a task has been put off to a time. */
   readonly onPutOff: (runAt: number) => void;

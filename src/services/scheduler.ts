@@ -4,7 +4,7 @@ import type { Notifier } from "../ports/notices.ts";
 import type { Clock, Log, Service } from "../ports/runtime.ts";
 import type { TaskStore, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { Transitions } from "./transitions.ts";
+import { type MemberRules, Transitions } from "./transitions.ts";
 
 /** Tasks that come due in one transaction. */
 const BATCH = 500;
@@ -13,15 +13,25 @@ const MAX_WAIT_MS = 60_000;
 /** After a failed commit, in milliseconds. */
 const RETRY_MS = 500;
 
+interface Parts {
+  readonly store: TaskStore;
+  readonly work: UnitOfWork;
+  readonly dispatcher: Dispatcher;
+  readonly notifier: Notifier;
+  readonly members: MemberRules;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /** Queues scheduled and retrying tasks when their time has come. The times are rows; this only holds an alarm for the earliest. */
 export class Scheduler implements Service {
-  readonly #parts: { store: TaskStore; work: UnitOfWork; dispatcher: Dispatcher; notifier: Notifier; clock: Clock; log: Log };
+  readonly #parts: Parts;
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #alarmAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #stopped = true;
 
-  constructor(parts: { store: TaskStore; work: UnitOfWork; dispatcher: Dispatcher; notifier: Notifier; clock: Clock; log: Log }) {
+  constructor(parts: Parts) {
     this.#parts = parts;
   }
 
@@ -44,13 +54,13 @@ export class Scheduler implements Service {
 
   /** Queues everything that is due now. @returns how many tasks it queued */
   async tick(): Promise<number> {
-    const { store, work, dispatcher, notifier, clock } = this.#parts;
+    const { store, work, clock } = this.#parts;
     let queued = 0;
     for (let batch = BATCH; batch === BATCH; queued += batch) {
       batch = await work.grouped((tx) => {
         const now = clock.now();
         const due = store.due(now, BATCH);
-        const transitions = new Transitions({ store, dispatcher, notifier }, tx);
+        const transitions = new Transitions(this.#parts, tx);
         for (const task of due) transitions.stage(task, comeDue(task), null, now);
         transitions.store();
         return due.length;

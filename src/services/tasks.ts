@@ -2,18 +2,19 @@ import type { TaskPolicy } from "../domain/definition.ts";
 import { Conflict, InvalidInput, NotFound } from "../domain/errors.ts";
 import type { Priority, Status } from "../domain/task.ts";
 import * as life from "../domain/task.ts";
-import { uniqueText } from "../domain/unique.ts";
 import type { BrokerHub, LogLine } from "../ports/broker.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { Page, StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Staffing } from "./staffing.ts";
 import { Transitions } from "./transitions.ts";
+import { type UniqueKeys, uniqueKey } from "./unique-keys.ts";
 
 /** Whose tasks a call may touch. */
 export interface Caller {
@@ -55,6 +56,8 @@ interface Parts {
   readonly hub: BrokerHub;
   readonly quotas: Quotas;
   readonly staffing: Staffing;
+  readonly unique: UniqueKeys;
+  readonly members: Members;
   readonly clock: Clock;
 }
 
@@ -155,33 +158,32 @@ export class Tasks {
   }
 
   /**
-   * Runs a task that failed or was cancelled once more, from attempt 1.
+   * Runs a task that failed or was cancelled once more, from attempt 1. A member of a workflow waits for those before it
+   * again, and so does what was cancelled because of it alone.
    *
-   * @throws NotFound `task_not_found`; Conflict `task_not_ended`, `not_unique` where another one took its place; TooMany `queue_full`
+   * @throws NotFound `task_not_found`; Conflict `task_not_ended`, `not_unique` where another one took its place,
+   *   `waits_for_failed` where one before it in its workflow failed or was cancelled; TooMany `queue_full`
    */
   async retry(caller: Caller, id: string): Promise<TaskWithBody> {
-    await this.#parts.work.grouped((tx) => {
+    const { work, unique, members, quotas, clock } = this.#parts;
+    await work.grouped((tx) => {
       const task = this.#own(caller, id);
       if (task.status !== "failed" && task.status !== "cancelled") {
         throw new Conflict("task_not_ended", `only a failed or cancelled task can be retried; this one is ${task.status}`);
       }
-      this.#takeKey(task);
-      this.#parts.quotas.check(task.owner, 1);
-      const now = this.#parts.clock.now();
-      this.#change(tx, task, life.retryByOwner(task, now), now);
+      if (members.isBlocked(task)) throw waitsForFailed();
+      quotas.check(task.owner, 1);
+      const now = clock.now();
+      const transitions = new Transitions(this.#parts, tx);
+      if (task.workflow === null) {
+        unique.take(task);
+        transitions.stage(task, life.retryByOwner(task, now), null, now);
+      } else {
+        members.retry(transitions, task, now);
+      }
+      transitions.store();
     });
     return this.show(caller, id);
-  }
-
-  /** A unique task that begins anew needs the key that it had. */
-  #takeKey(task: StoredTask): void {
-    const policy = this.#parts.definitions.get(task.name)?.policy;
-    const args = policy?.unique && this.#parts.store.withBody(task.id)?.args;
-    if (!policy || args === undefined) return;
-    const key = uniqueKey(policy, task.owner, args) ?? "";
-    const other = this.#pending(key);
-    if (other) throw new Conflict("not_unique", `the task ${other.id} with the same input has not ended`);
-    this.#parts.store.giveKey(key, task);
   }
 
   #change(tx: Transaction, task: StoredTask, next: StoredTask, now: number): void {
@@ -193,7 +195,7 @@ export class Tasks {
   #accept(tx: Transaction, caller: Caller, policy: TaskPolicy, args: string, options: SubmitOptions): StoredTask {
     const { store, dispatcher, quotas, notifier, clock, scheduler } = this.#parts;
     const key = uniqueKey(policy, caller.n, args);
-    const twin = key === undefined ? undefined : this.#pending(key);
+    const twin = key === undefined ? undefined : this.#parts.unique.pending(key);
     if (twin) return twin;
     quotas.check(caller.n, 1);
     const now = clock.now();
@@ -219,12 +221,6 @@ export class Tasks {
     return task;
   }
 
-  /** The task that has this key and has not ended. */
-  #pending(key: string): StoredTask | undefined {
-    const task = this.#parts.store.byUniqueKey(key);
-    return task && !life.isTerminal(task.status) ? task : undefined;
-  }
-
   /** The task that this key was used for before, if its input was the same. */
   #repeated(caller: Caller, name: string, key: string, args: string): StoredTask | undefined {
     const earlier = this.#parts.store.byIdempotencyKey(caller.n, name, key);
@@ -248,12 +244,6 @@ export class Tasks {
   }
 }
 
-/** Undefined: the task need not be the only one of its kind. */
-function uniqueKey({ name, unique }: TaskPolicy, owner: number, args: string): string | undefined {
-  if (unique === undefined) return undefined;
-  return new Bun.CryptoHasher("sha256").update(`${owner}\n${name}\n${uniqueText(unique, JSON.parse(args))}`).digest("hex");
-}
-
 /** @throws InvalidInput `invalid_delay` when it is longer than a year */
 export function checkDelay(delayMs: number): number {
   if (delayMs > MAX_DELAY_MS)
@@ -261,10 +251,14 @@ export function checkDelay(delayMs: number): number {
   return delayMs;
 }
 
-const mayTouch = (caller: Caller, task: StoredTask): boolean => task.owner === caller.n || caller.admin;
+/** Whether something of this owner's is a caller's to see and to change. */
+export const mayTouch = (caller: Caller, task: { readonly owner: number }): boolean => task.owner === caller.n || caller.admin;
 
 /** One answer for what is not there and for what is somebody else's. */
 const notFound = (): NotFound => new NotFound("task_not_found", "there is no such task");
+
+const waitsForFailed = (): Conflict =>
+  new Conflict("waits_for_failed", "a task before it in its workflow failed or was cancelled: retry that one, or the workflow");
 
 function refuse(name: string, problems: readonly { path: string; message: string }[]): void {
   if (problems.length > 0) throw new InvalidInput("invalid_input", `the input does not fit the task "${name}"`, problems);

@@ -2,10 +2,22 @@ import type { Notifier } from "../ports/notices.ts";
 import type { StoredTask, TaskStore, Transaction } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
-interface Change {
+export interface Change {
   readonly before: StoredTask;
   after: StoredTask;
   result: string | null;
+}
+
+/** What changes of workflows' members bring about, within the transaction that stores them. */
+export interface MemberRules {
+  begin(transitions: Transitions, tx: Transaction): MemberChanges;
+}
+
+export interface MemberChanges {
+  /** These have been written; what follows from them is staged. */
+  follow(changes: readonly Change[]): void;
+  /** Nothing more follows. */
+  store(): void;
 }
 
 /**
@@ -16,13 +28,15 @@ export class Transitions {
   readonly #store: TaskStore;
   readonly #dispatcher: Dispatcher;
   readonly #notifier: Notifier;
+  readonly #members: MemberRules;
   readonly #tx: Transaction;
-  readonly #changes = new Map<string, Change>();
+  #changes = new Map<string, Change>();
 
-  constructor(parts: { store: TaskStore; dispatcher: Dispatcher; notifier: Notifier }, tx: Transaction) {
+  constructor(parts: { store: TaskStore; dispatcher: Dispatcher; notifier: Notifier; members: MemberRules }, tx: Transaction) {
     this.#store = parts.store;
     this.#dispatcher = parts.dispatcher;
     this.#notifier = parts.notifier;
+    this.#members = parts.members;
     this.#tx = tx;
   }
 
@@ -46,12 +60,24 @@ export class Transitions {
     return after;
   }
 
-  /** Writes what was staged. */
+  /** Writes what was staged, and what follows from it for other members of the same workflows. */
   store(): void {
-    for (const { before, after, result } of this.#changes.values()) {
-      if (after.status === "done") this.#store.complete(before, after, result ?? "null");
-      else this.#store.update(before, after);
-      this.#dispatcher.follow(this.#tx, before, after);
+    let members: MemberChanges | undefined;
+    while (this.#changes.size > 0) {
+      const changes = [...this.#changes.values()];
+      this.#changes = new Map();
+      for (const change of changes) this.#write(change);
+      const moved = changes.filter(({ after }) => after.workflow !== null);
+      if (moved.length === 0) break;
+      members ??= this.#members.begin(this, this.#tx);
+      members.follow(moved);
     }
+    members?.store();
+  }
+
+  #write({ before, after, result }: Change): void {
+    if (after.status === "done") this.#store.complete(before, after, result ?? "null");
+    else this.#store.update(before, after);
+    this.#dispatcher.follow(this.#tx, before, after);
   }
 }

@@ -3,9 +3,11 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { AnyElysia } from "elysia";
 import type { TaskPolicy } from "../../src/domain/definition.ts";
+import { planOf } from "../../src/domain/workflow-plan.ts";
 import { type AppDeps, apiRoutes, createApp } from "../../src/http/app.ts";
 import { describeApi } from "../../src/http/docs.ts";
 import type { OpenApiDocument } from "../../src/http/openapi/document.ts";
+import { checkOf } from "../../src/services/schema-check.ts";
 import { builtinPolicies } from "../../src/tasks/builtin.ts";
 import { recordingLog } from "../support/manual-runtime.ts";
 
@@ -27,6 +29,11 @@ const CONTRACT: readonly (readonly [call: string, statuses: string])[] = [
   ["POST /tasks/{task_id}/cancel", "202 401 404 409 503"],
   ["POST /tasks/{task_id}/retry", "202 401 404 409 429 503"],
   ["GET /ws/notifications", "101 401 403 422 426"],
+  ["POST /workflows", "202 400 401 409 413 415 422 429 503"],
+  ["GET /workflows", "200 401 403 422"],
+  ["GET /workflows/{workflow_id}", "200 401 404"],
+  ["POST /workflows/{workflow_id}/cancel", "202 401 404 409 503"],
+  ["POST /workflows/{workflow_id}/retry", "202 401 404 409 429 503"],
   ["GET /workers", "200 401 403 503"],
   ["GET /schedules", "200 401 403"],
   ["POST /schedules/{name}/pause", "200 401 403 404 503"],
@@ -125,7 +132,7 @@ describe("the document", () => {
     const operations = calls(made).map(({ operation }) => operation);
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
     const tags = made.tags.map(({ name }) => name);
-    expect(tags).toEqual(["accounts", "tasks", "notices", "operations"]);
+    expect(tags).toEqual(["accounts", "tasks", "workflows", "notices", "operations"]);
     for (const { operationId, summary, tags: [tag] = [], security } of operations) {
       expect([operationId, summary ?? ""]).toEqual([operationId, expect.stringMatching(/^[A-Z]/)]);
       expect(tags).toContain(tag ?? "");
@@ -175,11 +182,21 @@ describe("the document", () => {
     expect(made.components["responses"]?.["TooManyRequests"]).toHaveProperty(["headers", "Retry-After"]);
   });
 
+  test("shows a chain, a group and a chord that are taken as they stand", async () => {
+    const body = operationOf(await document(), "post", "/workflows").requestBody?.content["application/json"];
+    expect(body?.schema).toEqual({ $ref: "#/components/schemas/WorkflowDescription" });
+    const examples = Object.entries(body?.examples ?? {});
+    expect(examples.map(([name]) => name)).toEqual(["chain", "group", "chord"]);
+    const known = new Map(builtinPolicies.map(({ name, input }) => [name, checkOf(input)]));
+    for (const step of examples.flatMap(([, { value }]) => planOf(value).steps))
+      if (!step.unresolved) expect(known.get(step.task)?.(step.input)).toEqual([]);
+  });
+
   test("says integers, enums and nullable types as such", async () => {
     const made = await document();
     expect(JSON.stringify(made)).not.toContain('"format":"integer"');
-    const limit = operationOf(made, "get", "/tasks").parameters?.find(({ name }) => name === "limit");
-    expect(limit?.schema).toEqual({ type: "integer", minimum: 1, maximum: 200 });
+    expect(operationOf(made, "get", "/tasks").parameters).toContainEqual({ $ref: "#/components/parameters/limit" } as never);
+    expect(made.components["parameters"]?.["limit"]).toMatchObject({ schema: { type: "integer", minimum: 1, maximum: 200 } });
     expect(made.components["schemas"]).toMatchObject({
       TaskStatus: { type: "string", enum: ["scheduled", "queued", "in progress", "retrying", "done", "failed", "cancelled"] },
       Task: { properties: { attempt: { type: "integer" }, progress: { type: ["number", "null"] }, seq: { type: "integer" } } },

@@ -17,6 +17,7 @@ const json = fc.jsonValue().map((value) => JSON.stringify(value));
 const task: fc.Arbitrary<TaskWithBody> = fc.record({
   id: fc.uuid(),
   owner: fc.nat(),
+  workflow: fc.option(fc.uuid()),
   ownerId: fc.uuid(),
   n: fc.nat(),
   seq: fc.maxSafeNat(),
@@ -63,6 +64,7 @@ const summaryOf = (of: TaskWithBody) => ({
   started_at: at(of.startedAt),
   finished_at: at(of.finishedAt),
   seq: of.seq,
+  ...(of.workflow !== null && { workflow_id: of.workflow }),
 });
 
 describe("whatever a task holds, its JSON text is valid and says just that", () => {
@@ -94,6 +96,7 @@ describe("whatever a task holds, its JSON text is valid and says just that", () 
             ...(truncated && { truncated: true }),
             error: of.error,
             at: at(now),
+            ...(of.workflow !== null && { workflow_id: of.workflow }),
           }),
         );
       }),

@@ -254,7 +254,7 @@ describe("while workers live elsewhere", () => {
       const task = after.store.get(id);
       if (task?.status === "in progress") {
         after.work.now((tx) => {
-          const transitions = new Transitions({ store: after.store, dispatcher: after.dispatcher, notifier: after.notices }, tx);
+          const transitions = new Transitions({ ...after, notifier: after.notices }, tx);
           transitions.stage(task, life.complete(task, 1), "1", 1);
           transitions.store();
         });

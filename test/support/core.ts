@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openWorkflows } from "../../src/compose-workflows.ts";
 import type { TaskPolicy } from "../../src/domain/definition.ts";
 import { isTerminal, type Status } from "../../src/domain/task.ts";
 import { EmbeddedBroker } from "../../src/drivers/embedded/broker.ts";
@@ -10,9 +11,11 @@ import { SqlitePauses } from "../../src/drivers/sqlite/pauses.ts";
 import { preparedOn } from "../../src/drivers/sqlite/prepared.ts";
 import { SqliteTasks } from "../../src/drivers/sqlite/tasks.ts";
 import { SqliteUnitOfWork } from "../../src/drivers/sqlite/unit-of-work.ts";
+import { SqliteWorkflows } from "../../src/drivers/sqlite/workflows.ts";
 import type { Broker, Job, JobRef, Outcome } from "../../src/ports/broker.ts";
 import type { Clock, Random } from "../../src/ports/runtime.ts";
 import type { StoredTask } from "../../src/ports/tasks.ts";
+import type { StoredWorkflow } from "../../src/ports/workflows.ts";
 import { DefinitionRegistry } from "../../src/services/definitions.ts";
 import { Dispatcher } from "../../src/services/dispatcher.ts";
 import { Pauses } from "../../src/services/pauses.ts";
@@ -23,6 +26,7 @@ import { Scheduler } from "../../src/services/scheduler.ts";
 import { Staffing } from "../../src/services/staffing.ts";
 import { type Caller, Tasks } from "../../src/services/tasks.ts";
 import { Window, type WindowLimits } from "../../src/services/window.ts";
+import { Workflows } from "../../src/services/workflows.ts";
 import { CountingRandom, ManualClock, recordingLog } from "./manual-runtime.ts";
 
 /** The accounts of every test database. */
@@ -73,6 +77,8 @@ export interface Notice {
 /** What users would be told, in order; tests wait on it. */
 export class Notices {
   readonly all: Notice[] = [];
+  /** What was told of workflows. */
+  readonly workflows: StoredWorkflow[] = [];
   #waiting: (() => void)[] = [];
 
   transition(task: StoredTask, result: string | null): void {
@@ -81,6 +87,11 @@ export class Notices {
 
   progress(task: StoredTask): void {
     this.#add({ kind: "progress", task, result: null });
+  }
+
+  workflow(workflow: StoredWorkflow): void {
+    this.workflows.push(workflow);
+    this.#wake();
   }
 
   /** Resolves once `done` holds; looked at with each notice. */
@@ -108,6 +119,10 @@ export class Notices {
 
   #add(notice: Notice): void {
     this.all.push(notice);
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
@@ -130,27 +145,23 @@ export async function openCore(options: CoreOptions = {}) {
   const notifier = new Notices();
   quotas.load();
   const dispatcher = new Dispatcher({ hub, store, work, window, counters: [quotas], log });
-  const scheduler: Scheduler = new Scheduler({ store, work, dispatcher, notifier, clock, log });
-  const recorder = new Recorder({ hub, store, work, dispatcher, notifier, log, onPutOff: (at) => scheduler.expect(at) });
-  const reconciler = new Reconciler({
-    hub,
-    store,
-    work,
-    dispatcher,
-    recorder,
-    notifier,
-    wasRunning: options.wasRunning,
-    clock,
-    log,
-  });
   const definitions = options.definitions ?? new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
   const policies = () => definitions.all();
   const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub, window, dispatcher, policies, clock });
   const staffing = new Staffing(hub, pauses, clock);
-  const tasks = new Tasks({ store, work, definitions, dispatcher, recorder, scheduler, notifier, hub, quotas, staffing, clock });
+  const workflowStore = new SqliteWorkflows(db, store.reader);
+  const shared = { store, workflows: workflowStore, work, hub, dispatcher, definitions, notifier, quotas, clock, log };
+  const { unique, feed, members, intake } = openWorkflows(shared);
+  const scheduler: Scheduler = new Scheduler({ ...shared, members });
+  const recorder = new Recorder({ ...shared, members, onPutOff: (at) => scheduler.expect(at) });
+  const reconciler = new Reconciler({ ...shared, recorder, members, wasRunning: options.wasRunning });
+  const tasks = new Tasks({ ...shared, recorder, scheduler, staffing, unique, members });
+  const workflows = new Workflows({ ...shared, recorder, members, intake });
   pauses.load();
   dispatcher.load();
   if (!options.idle) {
+    await workflows.start();
+    await feed.start();
     recorder.start();
     await reconciler.start();
   }
@@ -172,7 +183,11 @@ export async function openCore(options: CoreOptions = {}) {
     definitions,
     pauses,
     staffing,
+    members,
+    feed,
     tasks,
+    workflowStore,
+    workflows,
   };
   return {
     ...parts,
@@ -198,6 +213,7 @@ export async function openCore(options: CoreOptions = {}) {
       await reconciler.stop();
       await scheduler.stop();
       await recorder.stop();
+      feed.stop();
       await hub.stop();
       database.close();
       rmSync(directory, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 import type { Client, Task } from "./e2e-client.ts";
-import { isNotice, type Message, type Notice, type Ready } from "./notices.ts";
+import { isNotice, type Message, type Notice, type Ready, type WorkflowNotice, workflowsOf } from "./notices.ts";
 import { within } from "./waiting.ts";
 
 const ENDED = new Set(["done", "failed", "cancelled"]);
@@ -11,6 +11,8 @@ const ENDED = new Set(["done", "failed", "cancelled"]);
 export class View {
   /** The latest notice of each task. */
   readonly tasks = new Map<string, Notice>();
+  /** The latest notice of each workflow. */
+  readonly workflows = new Map<string, WorkflowNotice>();
   /** How often each task was seen to end. */
   readonly ends = new Map<string, number>();
   readonly faults: string[] = [];
@@ -93,6 +95,12 @@ export class View {
     await this.until(all, `the end of ${ids.length} tasks`, limitMs);
   }
 
+  /** Waits until these workflows have ended. */
+  async workflowsEnded(ids: readonly string[], limitMs?: number): Promise<void> {
+    const all = (): boolean => ids.every((id) => (this.workflows.get(id)?.status ?? "in progress") !== "in progress");
+    await this.until(all, `the end of ${ids.length} workflows`, limitMs);
+  }
+
   /** Waits until a task has this status. */
   async status(id: string, status: string): Promise<Notice> {
     await this.until(() => this.tasks.get(id)?.status === status, `"${status}" of ${id}`);
@@ -140,6 +148,7 @@ export class View {
 
   #take(message: Message): void {
     if (isNotice(message)) return this.#notice(message);
+    for (const workflow of workflowsOf([message])) return this.#workflow(workflow);
     if (message.type === "caught_up") this.#catchingUp = false;
     else this.faults.push(`an unexpected ${message.type}`);
   }
@@ -160,6 +169,13 @@ export class View {
       if (ENDED.has(notice.status)) this.ends.set(notice.task_id, (this.ends.get(notice.task_id) ?? 0) + 1);
     }
     this.tasks.set(notice.task_id, notice);
+  }
+
+  #workflow(notice: WorkflowNotice): void {
+    if (notice.owner_id !== this.#client.id) this.faults.push(`a notice of ${notice.owner_id}'s workflow`);
+    if (notice.seq <= this.#seq) this.faults.push(`seq ${notice.seq} of a workflow came after ${this.#seq}`);
+    this.#seq = notice.seq;
+    this.workflows.set(notice.workflow_id, notice);
   }
 
   #livesAgain(id: string): boolean {

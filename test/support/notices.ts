@@ -17,9 +17,22 @@ export interface Notice {
   readonly truncated?: boolean;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly at: string;
+  readonly workflow_id?: string;
 }
 
-export type Message = Notice | { readonly type: Exclude<string, "task">; readonly [field: string]: unknown };
+/** What a socket is told of a workflow. */
+export interface WorkflowNotice {
+  readonly type: "workflow";
+  readonly seq: number;
+  readonly workflow_id: string;
+  readonly owner_id: string;
+  readonly status: "in progress" | "done" | "failed" | "cancelled";
+  readonly progress: number;
+  readonly counts: Readonly<Record<Status, number>>;
+  readonly at: string;
+}
+
+export type Message = Notice | { readonly type: Exclude<string, "task" | "workflow">; readonly [field: string]: unknown };
 
 export interface Ready {
   readonly type: "ready";
@@ -29,6 +42,9 @@ export interface Ready {
 }
 
 const ENDED: readonly Status[] = ["done", "failed", "cancelled"];
+
+export const workflowsOf = (messages: readonly Message[]): WorkflowNotice[] =>
+  messages.filter((message) => (message.type as string) === "workflow") as unknown as WorkflowNotice[];
 
 export const isNotice = (message: Message): message is Notice => message.type === "task";
 
@@ -63,6 +79,17 @@ export class NoticeClient {
 
   get notices(): Notice[] {
     return this.messages.filter(isNotice);
+  }
+
+  get workflows(): WorkflowNotice[] {
+    return workflowsOf(this.messages);
+  }
+
+  /** The last notice of a workflow. */
+  async workflowEnded(id: string): Promise<WorkflowNotice> {
+    const ended = () => this.workflows.find(({ workflow_id, status }) => workflow_id === id && status !== "in progress");
+    await this.until(() => ended() !== undefined, `the end of the workflow ${id}`);
+    return ended() as WorkflowNotice;
   }
 
   send(message: unknown): void {

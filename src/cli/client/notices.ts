@@ -32,6 +32,7 @@ type Message =
   | { readonly type: "caught_up"; readonly seq: number }
   | { readonly type: "reset" }
   | ({ readonly type: "task" } & Notice)
+  | { readonly type: "workflow"; readonly seq: number }
   | { readonly type: "pong" | "subscribed" | "unsubscribed" | "error" };
 
 /** Follows the user's tasks over a WebSocket that is made again whenever it is lost; nothing is missed and nothing told twice. */
@@ -100,6 +101,7 @@ export class NoticeStream {
         this.#see(this.#readySeq);
         return this.#listener.reset();
       case "caught_up":
+      case "workflow":
         return this.#see(message.seq);
       case "task":
         return this.#tell(message);

@@ -173,6 +173,80 @@ export const pauses = sqliteTable(
   (t) => [primaryKey({ columns: [t.kind, t.name] })],
 );
 
+/** Tasks that were submitted together, some of which wait for others; how many of them stand where is kept here. */
+export const workflows = sqliteTable(
+  "workflows",
+  {
+    /** Rises with acceptance; the id carries it, as with tasks. */
+    n: integer().primaryKey(),
+    id: text().notNull(),
+    owner: integer()
+      .notNull()
+      .references(() => accounts.n),
+    /** Renewed, from the counter of tasks, when its owner is told of what has changed. */
+    seq: integer().notNull(),
+    /** 1: its owner has not been told of the last changes yet. */
+    untold: integer().notNull(),
+    /** Members by status, in the order of domain STATUSES, as a JSON array. */
+    counts: text().notNull(),
+    /** Sum of how far the members had come that have ended, in millionths. */
+    reached: integer().notNull(),
+    createdAt: integer("created_at").notNull(),
+    finishedAt: integer("finished_at"),
+    idempotencyKey: text("idempotency_key"),
+    /** SHA-256 of what was submitted; null without a key. */
+    digest: text(),
+  },
+  (t) => [
+    index("workflows_owner").on(t.owner),
+    index("workflows_owner_seq").on(t.owner, t.seq),
+    index("workflows_untold").on(t.n).where(sql`untold = 1`),
+    index("workflows_idempotency").on(t.owner, t.idempotencyKey).where(sql`idempotency_key IS NOT NULL`),
+  ],
+);
+
+/** Where a workflow's tasks wait for those before them. The last joint of each is its end, for which none waits. */
+export const workflowJoints = sqliteTable(
+  "workflow_joints",
+  {
+    n: integer().primaryKey(),
+    workflow: integer()
+      .notNull()
+      .references(() => workflows.n, { onDelete: "cascade" }),
+    /** Tasks before it that have not ended. */
+    pending: integer().notNull(),
+    /** Tasks before it that failed or were cancelled. */
+    bad: integer().notNull(),
+    /** What it hands on, as JSON: a task's key stands for its result, an array for the list of its elements' values. */
+    value: text().notNull(),
+  },
+  (t) => [index("workflow_joints_workflow").on(t.workflow)],
+);
+
+/** Tasks that are members of a workflow, and the joints that they stand between. */
+export const workflowTasks = sqliteTable(
+  "workflow_tasks",
+  {
+    task: integer()
+      .primaryKey()
+      .references(() => tasks.n, { onDelete: "cascade" }),
+    workflow: integer()
+      .notNull()
+      .references(() => workflows.n),
+    /** Null: it waits for nothing. Joints go with their workflow, which goes after its last member. */
+    waitsFor: integer("waits_for"),
+    countsInto: integer("counts_into").notNull(),
+    /** 1: its args refer to the value of its joint, which is put in when the task is let go. */
+    unresolved: integer().notNull(),
+    /** 1: it was cancelled because of a task before it. */
+    abandoned: integer().notNull(),
+  },
+  (t) => [
+    index("workflow_tasks_workflow").on(t.workflow),
+    index("workflow_tasks_waits_for").on(t.waitsFor).where(sql`waits_for IS NOT NULL`),
+  ],
+);
+
 /** How far each broker's event stream has been recorded; committed together with what the events caused. */
 export const offsets = sqliteTable("offsets", {
   stream: text().primaryKey(),

@@ -23,6 +23,8 @@ export interface TaskRow {
   run_at: number;
   started_at: number | null;
   finished_at: number | null;
+  /** The key of the workflow that it is a member of. */
+  workflow: number | null;
 }
 
 export interface BodyRow extends TaskRow {
@@ -33,7 +35,8 @@ export interface BodyRow extends TaskRow {
 /** Everything but the bodies, which can be large. */
 export const COLUMNS =
   "n, id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths, cancel_requested, " +
-  "progress, message, error_code, error_message, created_at, run_at, started_at, finished_at";
+  "progress, message, error_code, error_message, created_at, run_at, started_at, finished_at, " +
+  "(SELECT workflow FROM workflow_tasks WHERE task = tasks.n) AS workflow";
 export const BODY_COLUMNS = `${COLUMNS}, args, result`;
 
 export const statusCode = (status: Status): number => STATUSES.indexOf(status);
@@ -49,12 +52,17 @@ export const INDEXED_CODES: readonly number[] = STATUSES.flatMap((status, code) 
 /** SQLite uses a partial index only where its condition stands in the query to the letter. */
 export const inStatusIndex = (code: number): string => `status IN (${INDEXED_CODES.join(", ")}) AND status = ${code}`;
 
-export function toTask(row: TaskRow, { queue, name, priority }: Lane, ownerId: string): StoredTask {
+export function toTask(
+  row: TaskRow,
+  { queue, name, priority }: Lane,
+  { ownerId, workflow }: Pick<StoredTask, "ownerId" | "workflow">,
+): StoredTask {
   return {
     n: row.n,
     id: row.id,
     owner: row.owner,
     ownerId,
+    workflow,
     name,
     queue,
     priority,

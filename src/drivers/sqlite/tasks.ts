@@ -18,13 +18,11 @@ import { LogRows } from "./log-rows.ts";
 import { MetaRows, Seqs } from "./meta-rows.ts";
 import { readPage } from "./pages.ts";
 import { type Prepared, preparedOn } from "./prepared.ts";
+import { purgeRows } from "./purge.ts";
 import { keyOfId, TaskIds } from "./task-ids.ts";
 import { TaskReader } from "./task-reader.ts";
-import { BODY_COLUMNS, COLUMNS, statusCode, type TaskRow, TERMINAL_CODES } from "./task-rows.ts";
+import { BODY_COLUMNS, COLUMNS, statusCode, type TaskRow } from "./task-rows.ts";
 import { UniqueRows } from "./unique-rows.ts";
-
-/** A step of purging looks at no more than this many of the oldest rows. */
-const PURGE_SCAN = 2_000;
 
 /**
  * Tasks on bun:sqlite with prepared statements: these run for every task, where a query builder's share would show.
@@ -43,15 +41,16 @@ export class SqliteTasks implements TaskStore {
   readonly #seqs: Seqs;
   readonly #logs: LogRows;
   readonly #unique: UniqueRows;
-  readonly #read: TaskReader;
+  /** For whoever reads tasks on the same connection. */
+  readonly reader: TaskReader;
   readonly #backlog: Backlog;
   #purgedSeq: number;
 
   constructor(db: Database, uuid: () => string) {
     this.#sql = preparedOn(db);
     this.#lanes = new LaneRows(this.#sql);
-    this.#read = new TaskReader(this.#sql, this.#lanes);
-    this.#backlog = new Backlog(this.#sql, this.#lanes, this.#read);
+    this.reader = new TaskReader(this.#sql, this.#lanes);
+    this.#backlog = new Backlog(this.#sql, this.#lanes, this.reader);
     this.#logs = new LogRows(this.#sql);
     this.#unique = new UniqueRows(this.#sql);
     this.#meta = new MetaRows(this.#sql);
@@ -85,7 +84,14 @@ export class SqliteTasks implements TaskStore {
     return this.#ids.next(now);
   }
 
-  insert(task: Task, seq: number, ownerId: string, args: string, idempotencyKey: string | null): StoredTask {
+  insert(
+    task: Task,
+    seq: number,
+    ownerId: string,
+    args: string,
+    idempotencyKey: string | null,
+    workflow: string | null = null,
+  ): StoredTask {
     const n = keyOfId(task.id);
     if (n === undefined) throw new Error(`"${task.id}" is no id of a task`);
     this.#sql(
@@ -107,13 +113,13 @@ export class SqliteTasks implements TaskStore {
       idempotencyKey,
       args,
     );
-    return this.#keep({ ...task, n, seq, ownerId });
+    return this.#keep({ ...task, n, seq, ownerId, workflow });
   }
 
   byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined {
     // Literally "IS NOT NULL": only so can SQLite tell that the partial index holds what is asked for.
     const text = `SELECT ${BODY_COLUMNS} FROM tasks WHERE owner = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL`;
-    return this.#read.bodies(text, owner, key).find((task) => task.name === name);
+    return this.reader.bodies(text, owner, key).find((task) => task.name === name);
   }
 
   byUniqueKey(key: string): StoredTask | undefined {
@@ -131,12 +137,12 @@ export class SqliteTasks implements TaskStore {
     const n = keyOfId(id);
     if (n === undefined) return undefined;
     const row = this.#sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE n = ? AND id = ?`).get(n, id);
-    return row ? this.#keep(this.#read.task(row)) : undefined;
+    return row ? this.#keep(this.reader.task(row)) : undefined;
   }
 
   withBody(id: string): TaskWithBody | undefined {
     const n = keyOfId(id);
-    return n === undefined ? undefined : this.#read.bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE n = ? AND id = ?`, n, id)[0];
+    return n === undefined ? undefined : this.reader.bodies(`SELECT ${BODY_COLUMNS} FROM tasks WHERE n = ? AND id = ?`, n, id)[0];
   }
 
   update(before: StoredTask, after: StoredTask): void {
@@ -155,6 +161,10 @@ export class SqliteTasks implements TaskStore {
     this.#keep(after);
   }
 
+  replaceArgs({ n }: StoredTask, args: string): void {
+    this.#sql("UPDATE tasks SET args = ? WHERE n = ?").run(args, n);
+  }
+
   saveProgress({ id, n, fence, progress, message }: StoredTask): void {
     this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE n = ? AND fence = ? AND status = 2").run(
       progress,
@@ -168,7 +178,7 @@ export class SqliteTasks implements TaskStore {
 
   page(query: PageQuery): Page {
     const { rows, next } = readPage(this.#sql, query);
-    return { items: rows.map((row) => this.#read.task(row)), next };
+    return { items: rows.map((row) => this.reader.task(row)), next };
   }
 
   changed({ after, upTo, owner }: ChangeQuery, limit: number, resultBytes: number): readonly ChangedTask[] {
@@ -178,7 +188,7 @@ export class SqliteTasks implements TaskStore {
       `SELECT ${COLUMNS}, iif(${fits}, result, NULL) AS result, iif(${fits}, 0, 1) AS truncated
          FROM ${changes(owner)} ORDER BY seq LIMIT ?`,
     ).all(resultBytes, resultBytes, after, upTo, ...(owner === undefined ? [] : [owner]), limit);
-    return rows.map((row) => ({ ...this.#read.task(row), result: row.result, truncated: row.truncated === 1 }));
+    return rows.map((row) => ({ ...this.reader.task(row), result: row.result, truncated: row.truncated === 1 }));
   }
 
   countChanged({ after, upTo, owner }: ChangeQuery, limit: number): number {
@@ -233,21 +243,10 @@ export class SqliteTasks implements TaskStore {
   }
 
   purge(finishedBefore: number, after: number, limit: number): { removed: number; next: number | null } {
-    const rows = this.#sql<{ n: number; seq: number; status: number; created_at: number; finished_at: number | null }>(
-      "SELECT n, seq, status, created_at, finished_at FROM tasks WHERE n > ? ORDER BY n LIMIT ?",
-    ).all(after, PURGE_SCAN);
-    // What was accepted later cannot have ended before; what lives on is stepped over.
-    const oldest = rows.filter((row) => row.created_at < finishedBefore);
-    const ended = oldest
-      .filter((row) => TERMINAL_CODES.includes(row.status) && (row.finished_at ?? 0) < finishedBefore)
-      .slice(0, limit);
-    for (const { n, seq } of ended) {
-      this.#sql("DELETE FROM tasks WHERE n = ?").run(n);
-      this.#purgedSeq = Math.max(this.#purgedSeq, seq);
-    }
-    if (ended.length > 0) this.#meta.set("purged_seq", String(this.#purgedSeq));
-    if (ended.length === limit) return { removed: limit, next: ended.at(-1)?.n ?? null };
-    return { removed: ended.length, next: oldest.length === PURGE_SCAN ? (oldest.at(-1)?.n ?? null) : null };
+    const { rows, next, highestSeq } = purgeRows(this.#sql, finishedBefore, after, limit);
+    this.#purgedSeq = Math.max(this.#purgedSeq, highestSeq);
+    if (rows > 0) this.#meta.set("purged_seq", String(this.#purgedSeq));
+    return { removed: rows, next };
   }
 
   /** Into the window: the one change without a new seq. */

@@ -5,6 +5,7 @@ import * as auth from "../auth.ts";
 import { ChecksSchema } from "../health.ts";
 import { ProblemSchema } from "../problem.ts";
 import * as tasks from "../task-schemas.ts";
+import * as workflows from "../workflow-schemas.ts";
 import { exampleOf } from "./example.ts";
 import { mapPaths, mapSchemas, mapValues, type Operation, type Parameter, type Paths, shareRepeated } from "./operations.ts";
 import { nameSchemas, relocate, type Schema, schemaPath, tidy } from "./schemas.ts";
@@ -28,7 +29,8 @@ stable \`code\`. Fields that are not declared are refused, and so are values of 
 const TAGS = [
   { name: "accounts", description: "Accounts and sessions" },
   { name: "tasks", description: "Submit tasks, follow, cancel and retry them" },
-  { name: "notices", description: "What happens to tasks, as it happens" },
+  { name: "workflows", description: "Tasks that wait for each other" },
+  { name: "notices", description: "What happens to tasks and workflows, as it happens" },
   { name: "operations", description: "For whoever runs the service" },
 ];
 
@@ -51,6 +53,15 @@ const NAMED: Readonly<Record<string, object>> = {
   TaskDefinition: tasks.DefinitionSchema,
   TaskAccepted: tasks.AcceptedSchema,
   BatchAccepted: tasks.BatchAcceptedSchema,
+  Workflow: workflows.WorkflowSchema,
+  WorkflowSummary: workflows.WorkflowSummarySchema,
+  WorkflowPage: workflows.WorkflowPageSchema,
+  WorkflowStatus: workflows.WorkflowStatusSchema,
+  WorkflowCounts: workflows.CountsSchema,
+  WorkflowAccepted: workflows.WorkflowAcceptedSchema,
+  WorkflowDescription: workflows.DescriptionSchema,
+  WorkflowNode: workflows.NodeSchema,
+  WorkflowStep: workflows.StepSchema,
   Checks: ChecksSchema,
   Problem: ProblemSchema,
 };
@@ -125,6 +136,7 @@ function renamed(paths: Paths): Paths {
 }
 
 const TASK_ID = { description: "The task's id.", schema: { type: "string", format: "uuid" } };
+const WORKFLOW_ID = { ...TASK_ID, description: "The workflow's id." };
 const TASK_NAME = {
   description: "What to run: a name of GET /tasks/definitions.",
   schema: { type: "string", maxLength: 64 },
@@ -134,7 +146,8 @@ const TASK_NAME = {
 function withParameters({ parameters = [], ...operation }: Operation, path: string, method: string): Operation {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]): Parameter => {
     const isName = name === "name" || (name === "task" && method === "post");
-    return { name, in: "path", required: true, ...(isName ? TASK_NAME : TASK_ID) };
+    const id = name === "workflow_id" ? WORKFLOW_ID : TASK_ID;
+    return { name, in: "path", required: true, ...(isName ? TASK_NAME : id) };
   });
   const declared = parameters.filter((parameter) => parameter.in !== "path").map(declaredParameter);
   const all = [...inPath, ...declared];

@@ -14,6 +14,7 @@ export interface Parameter {
 interface Media {
   readonly schema?: Schema;
   readonly example?: unknown;
+  readonly examples?: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>;
 }
 
 type Content = Readonly<Record<string, Media>>;

@@ -1,0 +1,3 @@
+DROP TABLE `workflow_joints`;--> statement-breakpoint
+DROP TABLE `workflow_tasks`;--> statement-breakpoint
+DROP TABLE `workflows`;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import fc from "fast-check";
-import { PRIORITIES, STATUSES } from "../../src/domain/task.ts";
+import { NEVER, PRIORITIES, STATUSES } from "../../src/domain/task.ts";
 import { TaskSchema, TaskSummarySchema } from "../../src/http/task-schemas.ts";
 import { iso, NOTICE_RESULT_BYTES, noticeJson, taskJson, taskSummaryJson, tooLargeForNotice } from "../../src/http/views.ts";
 import type { TaskWithBody } from "../../src/ports/tasks.ts";
@@ -60,7 +60,7 @@ const summaryOf = (of: TaskWithBody) => ({
   max_attempts: of.maxAttempts,
   cancel_requested: of.cancelRequested,
   created_at: at(of.createdAt),
-  run_at: at(of.runAt),
+  run_at: at(of.runAt === NEVER ? null : of.runAt),
   started_at: at(of.startedAt),
   finished_at: at(of.finishedAt),
   seq: of.seq,

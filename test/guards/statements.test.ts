@@ -15,8 +15,8 @@ const CLAIMED = 125;
 const CLAIMS = TASKS / CLAIMED;
 const inputs = Array.from({ length: TASKS }, (_, x) => ({ x }));
 
-/** Once in a while, however many tasks there are: a block of seqs is taken; what an owner has pending is counted. */
-const RARE = { "INSERT meta": 1, "SELECT tasks": 4 };
+/** Once, however many tasks there are: a block of seqs is taken, what an owner has pending is counted, the owner's id is read. */
+const RARE = { "INSERT meta": 1, "SELECT tasks": 4, "SELECT accounts": 1 };
 
 /** A core whose first task of each name, with its lane, is behind it. */
 async function warm(idle: boolean): Promise<Core> {
@@ -154,7 +154,7 @@ describe("statements for 1,000 tasks", () => {
     using meter = new SqlMeter();
     await using core = await warm(true);
     const [task] = await core.tasks.submitBatch(ANNA, "job", inputs, {});
-    // Once, the owner's name is read.
+    // Once, the owner's id is read.
     core.tasks.list(ANNA, { limit: 1 });
     meter.reset();
     core.tasks.list(ANNA, { limit: 50 });

@@ -3,6 +3,7 @@ import { Database, type Statement } from "bun:sqlite";
 
 const METHODS = ["run", "get", "all", "values", "iterate", "raw"] as const;
 type Method = (...parameters: unknown[]) => unknown;
+type Worded = (this: Database, text: string, ...rest: unknown[]) => unknown;
 type Metered = Record<(typeof METHODS)[number], Method | undefined>;
 
 /** Counts from its making until it is disposed of: all databases of the process whose statements are prepared meanwhile. */
@@ -15,7 +16,7 @@ export class SqlMeter implements Disposable {
     for (const name of ["prepare", "query"] as const) {
       this.#replace(name, (original) => {
         const meter = this;
-        return function (this: Database, text: string, ...rest: never[]) {
+        return function (this: Database, text, ...rest) {
           const statement = original.call(this, text, ...rest) as Statement & object;
           if (!seen.has(statement)) meter.#watch(statement, text);
           seen.add(statement);
@@ -26,7 +27,7 @@ export class SqlMeter implements Disposable {
     // It prepares nothing that could be watched.
     this.#replace("run", (original) => {
       const count = (text: string): void => this.#count(text);
-      return function (this: Database, text: string, ...rest: never[]) {
+      return function (this: Database, text, ...rest) {
         count(text);
         return original.call(this, text, ...rest);
       };
@@ -71,11 +72,11 @@ export class SqlMeter implements Disposable {
     this.#counts.set(line, (this.#counts.get(line) ?? 0) + 1);
   }
 
-  #replace<Name extends "prepare" | "query" | "run">(name: Name, make: (original: Method) => Method): void {
-    const original = Database.prototype[name] as unknown as Method;
-    (Database.prototype as unknown as Record<Name, Method>)[name] = make(original);
+  #replace<Name extends "prepare" | "query" | "run">(name: Name, make: (original: Worded) => Worded): void {
+    const original = Database.prototype[name] as unknown as Worded;
+    (Database.prototype as unknown as Record<Name, Worded>)[name] = make(original);
     this.#undo.push(() => {
-      (Database.prototype as unknown as Record<Name, Method>)[name] = original;
+      (Database.prototype as unknown as Record<Name, Worded>)[name] = original;
     });
   }
 }

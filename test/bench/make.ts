@@ -7,7 +7,8 @@ import { BenchServer, type Launch } from "./server.ts";
 const LEAST_SECONDS = 0.1;
 
 export interface Run {
-  readonly launch: Pick<Launch, "command" | "environment" | "gently">;
+  /** @param name tells a server from the others of the run: its number, its broker, its flags */
+  readonly launch: (name: string) => Pick<Launch, "command" | "environment" | "gently">;
   readonly redis: RedisServer | undefined;
   /** Of servers that ask for none. */
   readonly broker: BrokerName;
@@ -26,7 +27,8 @@ export function makeBench({ launch, redis, broker: usual, scale }: Run): Bench {
     artel(flags, { bare, broker = usual } = {}) {
       started += 1;
       const own = broker === "redis" && redis ? ["--redis", redis.url, "--namespace", `bench-${started}`] : [];
-      return BenchServer.start({ ...launch, flags: [...flags, ...own], bare });
+      const name = [started, broker, ...flags.map((flag) => flag.replace(/^--/, ""))].join("-");
+      return BenchServer.start({ ...launch(name), flags: [...flags, ...own], bare });
     },
   };
 }

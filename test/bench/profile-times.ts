@@ -22,11 +22,15 @@ export interface SelfTime {
 
 const IDLE = /^\((idle|program|root)\)$/;
 
-/** How long each function ran by itself, the longest first; idle time left out. */
+/**
+ * How long each function ran by itself, the longest first; idle time left out. While a thread waits there are no samples, and the
+ * next one's delta holds the wait too: no sample counts for more than twice what lies between two as a rule.
+ */
 export function selfTimes(profile: CpuProfile, root: string): SelfTime[] {
+  const usual = [...profile.timeDeltas].sort((a, b) => a - b)[Math.floor(profile.timeDeltas.length / 2)] ?? 0;
   const byNode = new Map<number, number>();
   for (const [i, node] of profile.samples.entries()) {
-    byNode.set(node, (byNode.get(node) ?? 0) + (profile.timeDeltas[i] ?? 0) / 1_000);
+    byNode.set(node, (byNode.get(node) ?? 0) + Math.min(profile.timeDeltas[i] ?? 0, 2 * usual) / 1_000);
   }
   const found = new Map<string, SelfTime>();
   for (const { id, callFrame } of profile.nodes) {

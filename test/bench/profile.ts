@@ -3,7 +3,7 @@
  * Bun's CPU profiler, from the sources, so that functions have their names and places. Leaves a .cpuprofile for each server, which
  * browsers' developer tools open, and prints where the time of the largest went.
  */
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { RedisServer, redisPath } from "../support/redis-server.ts";
@@ -29,34 +29,32 @@ const needs = [...(scenario.needs ?? []), ...(values.redis ? (["redis"] as const
 const missing = missingFor(needs);
 if (missing !== undefined) throw new Error(`${name} needs ${missing}`);
 
-const folder = resolve(values.out);
-mkdirSync(folder, { recursive: true });
-const profiles = (): string[] => readdirSync(folder).filter((file) => file.endsWith(".cpuprofile"));
-const before = new Set(profiles());
+/** A folder for each server, told apart by its flags: one that is restarted leaves several profiles. */
+const folder = join(resolve(values.out), `${name}-${new Date().toISOString().replaceAll(":", "")}`);
 await using redis = redisPath === undefined ? undefined : await RedisServer.start();
-const profiler = ["--cpu-prof", `--cpu-prof-dir=${folder}`];
 const bench = makeBench({
-  launch: {
-    command: [process.execPath, ...profiler, join(ROOT, "src/main.ts")],
+  launch: (server) => ({
+    command: [process.execPath, "--cpu-prof", `--cpu-prof-dir=${join(folder, server)}`, join(ROOT, "src/main.ts")],
     // As the executable sets it for itself; see src/cli/allocator.ts.
     environment: { MIMALLOC_PURGE_DELAY: "-1" },
     gently: true,
-  },
+  }),
   redis,
   broker: values.redis ? "redis" : "embedded",
   scale: Number(values.scale),
 });
 await scenario.run(bench);
 
-const read = profiles()
-  .filter((file) => !before.has(file))
+const read = readdirSync(folder, { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith(".cpuprofile"))
   .map((file) => ({ file, profile: JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile }))
   .sort((a, b) => totalMs(b.profile) - totalMs(a.profile));
-const [largest] = read;
-if (!largest) throw new Error("no server of this scenario has left a profile");
 for (const { file, profile } of read) {
   console.log(`${relative(process.cwd(), join(folder, file))}  ${Math.round(totalMs(profile))} ms busy`);
 }
+const [largest] = read;
+if (!largest) throw new Error("no server of this scenario has left a profile");
 console.log(`\n${largest.file}: self time, ms and share`);
 const all = totalMs(largest.profile);
 for (const { what, where, ms } of selfTimes(largest.profile, ROOT).slice(0, SHOWN)) {

@@ -31,7 +31,12 @@ if (values.redis && redisPath === undefined) throw new Error("--redis needs redi
 /** As fast as it goes: it keeps nothing on disk, for what counts is in SQLite. */
 await using redis = redisPath === undefined ? undefined : await RedisServer.start();
 const command = [await executable()];
-const bench = makeBench({ launch: { command }, redis, broker: values.redis ? "redis" : "embedded", scale: Number(values.scale) });
+const bench = makeBench({
+  launch: () => ({ command }),
+  redis,
+  broker: values.redis ? "redis" : "embedded",
+  scale: Number(values.scale),
+});
 const table = new Table();
 for (let round = 0; round < Number(values.rounds); round += 1) {
   for (const name of positionals.length > 0 ? positionals : known) {

@@ -12,6 +12,7 @@ export const fairness: Scenario = {
     await using artel = await bench.artel(["--threads", "2"]);
     const other = await artel.join("other@example.com");
     const count = bench.count(TASKS, 10);
+    await times(artel.url, other, count);
     const idle = await times(artel.url, other, count);
     await artel.user.submit("pause", bench.count(BACKLOG, 1_000), { ms: PAUSE_MS });
     const loaded = await times(artel.url, other, count);

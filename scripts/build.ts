@@ -9,14 +9,13 @@ import { parseArgs } from "node:util";
 const ROOT = join(import.meta.dir, "..");
 
 /** The program, then every file that a Worker starts: one that is not named here is missing from the executable. */
-const ENTRIES = ["src/main.ts", "src/workers/thread.ts", "src/workers/loader.ts"];
+export const ENTRIES = ["src/main.ts", "src/workers/thread.ts", "src/workers/loader.ts"];
 
 /** What the executable is made of. */
 const SOURCES = ["src", "drizzle", "package.json", "bun.lock", "tsconfig.json", "scripts/build.ts", "scripts/declarations.ts"];
 
-const FLAGS = [
-  "--compile",
-  "--bytecode",
+/** How the sources become bundles. */
+export const BUNDLE_FLAGS = [
   // What a command does not need, such as the docs page or the validator, is not read before it is needed.
   "--splitting",
   // Without it, bytecode makes import.meta.url a path of the building machine, and workers are looked for there.
@@ -24,6 +23,12 @@ const FLAGS = [
   // Renamed identifiers break Elysia's analysis of handlers, so these two and not --minify.
   "--minify-whitespace",
   "--minify-syntax",
+];
+
+const FLAGS = [
+  "--compile",
+  "--bytecode",
+  ...BUNDLE_FLAGS,
   // A service must not change with the folder it is started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",

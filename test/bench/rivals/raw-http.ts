@@ -1,3 +1,4 @@
+/** A Bun.serve that reads and writes JSON and does nothing else: the limit of every route. */
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",

@@ -1,0 +1,85 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { realpathSync, statSync } from "node:fs";
+import { Bundles } from "../support/bundles.ts";
+import { executable } from "../support/executable.ts";
+
+/*
+ * How much is loaded, and how large the executable is: the start's time and a thread's memory follow these. Whoever needs more for
+ * a good reason raises the bound in the same commit; a dependency that comes along by accident fails here.
+ */
+
+const KB = 1_000;
+/** What the main thread alone has any business with. */
+const MAIN_ONLY = ["elysia", "drizzle-orm", "prom-client", "swagger-ui-dist", "jose", "ajv", "croner"];
+
+let bundles: Bundles;
+beforeAll(async () => {
+  bundles = await Bundles.make();
+});
+
+const LOADED: readonly {
+  readonly what: string;
+  readonly entries: readonly string[];
+  readonly modules: number;
+  readonly bytes: number;
+  readonly without: readonly string[];
+}[] = [
+  {
+    what: "a thread on the embedded broker",
+    entries: ["src/workers/thread.ts"],
+    modules: 142,
+    bytes: 150 * KB,
+    without: [...MAIN_ONLY, "ioredis", "htmlparser2"],
+  },
+  {
+    what: "a thread on Redis",
+    entries: ["src/workers/thread.ts", "src/drivers/redis/thread-broker.ts", "src/drivers/system.ts"],
+    modules: 226,
+    bytes: 470 * KB,
+    without: [...MAIN_ONLY, "htmlparser2"],
+  },
+  {
+    what: "the loader of task files",
+    entries: ["src/workers/loader.ts"],
+    modules: 126,
+    bytes: 101 * KB,
+    without: [...MAIN_ONLY, "ioredis", "htmlparser2"],
+  },
+  {
+    what: "every command",
+    entries: ["src/main.ts"],
+    modules: 310,
+    bytes: 700 * KB,
+    without: ["ioredis", "prom-client", "swagger-ui-dist", "ajv", "croner", "htmlparser2"],
+  },
+  {
+    what: "serve",
+    entries: ["src/main.ts", "src/compose.ts", "src/http/client-address.ts"],
+    modules: 400,
+    bytes: 935 * KB,
+    without: ["ioredis", "ajv", "htmlparser2", "robots-parser"],
+  },
+];
+
+describe("what is loaded at the start of", () => {
+  for (const { what, entries, modules, bytes, without } of LOADED) {
+    test(what, () => {
+      const loaded = bundles.loadedBy(...entries);
+      expect(loaded.packages.filter((name) => without.includes(name))).toEqual([]);
+      expect(loaded.modules.length).toBeLessThanOrEqual(modules);
+      expect(loaded.bytes).toBeLessThanOrEqual(bytes);
+      // A description that tells of nothing would pass.
+      expect(loaded.modules).toContain(entries[0] as string);
+    });
+  }
+
+  test("a thread: nothing of the services, of HTTP or of the database", () => {
+    const { modules } = bundles.loadedBy("src/workers/thread.ts", "src/drivers/redis/thread-broker.ts");
+    expect(modules.filter((path) => /^src\/(services|http|cli|compose|drivers\/sqlite)/.test(path))).toEqual([]);
+  });
+});
+
+test("the executable is no more than 13.9 MB larger than Bun itself", async () => {
+  const own = statSync(await executable()).size - statSync(realpathSync(process.execPath)).size;
+  expect(own).toBeLessThanOrEqual(13.9e6);
+});

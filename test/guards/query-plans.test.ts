@@ -110,6 +110,7 @@ async function everyRoute(): Promise<void> {
   await lists(admin.access_token, "&owner=all");
   await lists(admin.access_token, "&owner=seeded");
   await operations(admin.access_token);
+  await workflows(admin.access_token);
   await call("POST", "/auth/ws-ticket", admin.access_token);
   await call("GET", "/auth/me", admin.access_token);
   await call("POST", "/auth/password", admin.access_token, { current_password: PASSWORD, new_password: `${PASSWORD} again` });
@@ -159,7 +160,23 @@ async function operations(token: string): Promise<void> {
   for (const path of ["/tasks/definitions", "/workers", "/schedules", "/health/live", "/health/ready", "/metrics", "/docs"]) {
     await call("GET", path, token);
   }
+  await call("GET", "/queues", token);
+  for (const what of ["pause", "resume"]) {
+    await call("POST", `/queues/default/${what}`, token);
+    await call("POST", `/tasks/definitions/noop/${what}`, token);
+  }
   for (const what of ["pause", "resume", "run"]) await call("POST", `/schedules/nightly/${what}`, token);
+}
+
+async function workflows(token: string): Promise<void> {
+  const step = { task: "noop", input: {} };
+  const chord = { chord: [step, step], then: { task: "noop", input: {} } };
+  const { workflow_id: id } = await call("POST", "/workflows", token, chord, { "idempotency-key": "chord" });
+  await call("POST", "/workflows", token, chord, { "idempotency-key": "chord" });
+  await call("GET", `/workflows/${id}`, token);
+  for (const query of ["", "?limit=1", "?owner=all"]) await call("GET", `/workflows${query}`, token);
+  await call("POST", `/workflows/${id}/cancel`, token);
+  await call("POST", `/workflows/${id}/retry`, token);
 }
 
 /** What comes round by itself, at its own times: asked for here, on a connection beside the server's. */

@@ -125,7 +125,15 @@ describe.skipIf(redisPath === undefined)("Redis, for 1,000 tasks", () => {
     await scene.sent();
     const cost = await redisCost(server, () => scene.runAll());
     const commands = {
-      ...{ evalsha: 3 * CLAIMS + 1, xrange: 2 * CLAIMS, time: CLAIMS, xtrim: CLAIMS, xadd: 2 * CLAIMS, xlen: 2 * CLAIMS + 1 },
+      ...{
+        evalsha: 3 * CLAIMS + 1,
+        xrange: 2 * CLAIMS,
+        time: CLAIMS + 1,
+        hgetall: 2 * CLAIMS,
+        xtrim: CLAIMS,
+        xadd: 2 * CLAIMS,
+        xlen: 2 * CLAIMS + 1,
+      },
       ...{ hmget: 4 * CLAIMS, hget: 3 * CLAIMS + 1, hset: 3 * CLAIMS, hdel: 2 * CLAIMS + 1, hincrby: 3 * CLAIMS },
       ...{ lpop: 4 * CLAIMS, rpush: 2 * CLAIMS - 1, exists: 4 * CLAIMS, del: 2 * CLAIMS + 1 },
       ...{ zcard: 46, zrange: 46, zadd: 3 * CLAIMS - 1, zrem: 1 },

@@ -83,6 +83,8 @@ export class SqlMeter implements Disposable {
 
 function kindOf(text: string): string {
   const [verb = ""] = text.split(" ");
-  const table = /(?:INTO|UPDATE|FROM) "?(\w+)/i.exec(text)?.[1];
+  // Without what a column is looked up by.
+  const outer = text.replaceAll(/\(SELECT [^()]*\)/g, "");
+  const table = /(?:INTO|UPDATE|FROM) "?(\w+)/i.exec(outer)?.[1];
   return table === undefined ? verb.toUpperCase() : `${verb.toUpperCase()} ${table}`;
 }

@@ -10,6 +10,7 @@ import {
   openTasks,
   type RedisSettings,
   refuseRedis,
+  schemaThreads,
   supervisorOf,
   taskFilesCheck,
   type WorkerSettings,
@@ -168,7 +169,8 @@ async function assemble(
   const flights = readFlights(directory);
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
   const reconciler = new Reconciler({ hub: broker, store, work, dispatcher, recorder, notifier: topics, wasRunning, clock, log });
-  const definitions = new DefinitionRegistry(folder.offered);
+  const schemas = schemaThreads(folder.loaded.sources);
+  const definitions = new DefinitionRegistry(folder.offered, schemas);
   const tasks = new Tasks({
     store,
     work,
@@ -214,6 +216,7 @@ async function assemble(
     log,
   });
   folder.watch(() => {
+    schemas.renew(folder.loaded.sources);
     definitions.replace(folder.offered);
     schedules.renew().catch((error: unknown) => log.error("could not follow the schedules", { error: String(error) }));
     supervisor.renew(folder.loaded.sources);
@@ -298,6 +301,7 @@ async function assemble(
       notifications.closeAll("restart");
       await Promise.race([server.stop(), Bun.sleep(Math.min(250, Math.max(0, deadlineMs - clock.now())))]);
       await server.stop(true);
+      schemas.stop();
       work.flush();
       await broker.stop();
     },

@@ -56,6 +56,7 @@ export const DefinitionSchema = t.Object({
   description: t.String(),
   queue: t.String(),
   input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
+  output: t.Optional(t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the result, where the task says it." })),
   timeout_ms: t.Integer({ description: "One attempt's limit." }),
   max_attempts: t.Integer(),
 });

@@ -1,5 +1,6 @@
 import { type DocumentDecoration, Elysia, type TSchema } from "elysia";
 import type { Identity } from "../domain/account.ts";
+import type { TaskPolicy } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { Forbidden, InvalidInput } from "../domain/errors.ts";
 import type { Priority } from "../domain/task.ts";
@@ -268,6 +269,7 @@ function cursorKey(cursor: string): number {
   throw new InvalidInput("invalid_cursor", "the cursor is none of this service's", [{ path: "/cursor", message: "unknown" }]);
 }
 
-function definitionView({ name, description, queue, input, timeoutMs, retry }: ReturnType<Tasks["definitions"]>[number]) {
-  return { name, description, queue, input, timeout_ms: timeoutMs, max_attempts: retry.maxAttempts };
+function definitionView({ name, description, queue, input, output, timeoutMs, retry }: TaskPolicy) {
+  const limits = { timeout_ms: timeoutMs, max_attempts: retry.maxAttempts };
+  return { name, description, queue, input, ...(output && { output }), ...limits };
 }

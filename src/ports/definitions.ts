@@ -12,6 +12,17 @@ export interface KnownTask {
   check(input: unknown): readonly InputProblem[] | Promise<readonly InputProblem[]>;
 }
 
+/** Runs the schemas that are code, off the main thread. */
+export interface SchemaRunner {
+  /**
+   * Checks an input by the code of its task's schema.
+   *
+   * @returns what is wrong with it; empty: nothing
+   * @throws Unavailable `schema_timeout`, `schema_failed`, `schema_busy`
+   */
+  check(task: string, input: unknown): Promise<readonly InputProblem[]>;
+}
+
 /** The task definitions that this installation offers. */
 export interface Definitions {
   get(name: string): KnownTask | undefined;

@@ -28,7 +28,7 @@ process.exit = ((code?: number) => {
   throw new Error(`the file called process.exit(${code ?? ""})`);
 }) as typeof process.exit;
 
-const imported = new Map<string, Promise<TaskDefinition>>();
+const imported = new Map<string, Promise<TaskDefinition | Error>>();
 
 self.onmessage = ({ data }: MessageEvent<ToLoader>) => {
   if (data.kind === "load") void load(data.file);
@@ -65,9 +65,19 @@ async function checkAll(checks: readonly CodeCheck[]): Promise<void> {
 
 /** An error: the file cannot be imported. */
 async function fileOf(file: string): Promise<TaskDefinition | Error> {
-  const known = imported.get(file) ?? importTask(file);
+  const known = imported.get(file) ?? importForChecks(file);
   imported.set(file, known);
-  return await known.catch((error: unknown) => new Error(reasonOf(file, error)));
+  return await known;
+}
+
+async function importForChecks(file: string): Promise<TaskDefinition | Error> {
+  try {
+    return await importTask(file);
+  } catch (error) {
+    return new Error(reasonOf(file, error));
+  } finally {
+    send({ kind: "imported", file });
+  }
 }
 
 /** At once where the schema answers at once. */

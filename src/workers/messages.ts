@@ -132,4 +132,6 @@ export type FromLoader =
       readonly place: string;
     }
   | { readonly kind: "broken"; readonly file: string; readonly reason: string }
+  /** Before the first check by a file's code. */
+  | { readonly kind: "imported"; readonly file: string }
   | { readonly kind: "checked"; readonly verdicts: readonly CodeVerdict[] };

@@ -108,6 +108,7 @@ export class SchemaLane {
     worker.onmessage = ({ data }: MessageEvent<FromLoader>) => {
       if (worker !== this.#worker) return;
       if (data.kind === "ready") this.#ready = true;
+      else if (data.kind === "imported") this.#imported.add(data.file);
       else if (data.kind === "checked") for (const verdict of data.verdicts) this.#judge(verdict);
       this.#watch();
       this.#pump();
@@ -123,7 +124,6 @@ export class SchemaLane {
     const check = this.#sent.get(id);
     if (!check) return;
     this.#sent.delete(id);
-    this.#imported.add(check.file);
     if (problems) check.resolve(problems);
     else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
   }

@@ -129,7 +129,7 @@ class Loader {
     this.#ready = new Promise((resolveReady) => {
       this.#worker.onmessage = ({ data }: MessageEvent<FromLoader>) => {
         if (data.kind === "ready") resolveReady();
-        else if (data.kind !== "checked") this.#answer?.(data);
+        else if (data.kind === "loaded" || data.kind === "broken") this.#answer?.(data);
       };
     });
     this.#worker.onerror = (event) => event.preventDefault();

@@ -27,6 +27,8 @@ const FLAGS = [
   // A service must not change with the folder it is started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
+  // Packages in the node_modules of a tasks folder are found by what their package.json says.
+  "--compile-autoload-package-json",
 ];
 
 export interface BuildOptions {

@@ -12,7 +12,16 @@ const ROOT = join(import.meta.dir, "..");
 const ENTRIES = ["src/main.ts", "src/workers/thread.ts", "src/workers/loader.ts"];
 
 /** What the executable is made of. */
-const SOURCES = ["src", "drizzle", "package.json", "bun.lock", "tsconfig.json", "scripts/build.ts", "scripts/declarations.ts"];
+const SOURCES = [
+  "src",
+  "drizzle",
+  "package.json",
+  "bun.lock",
+  "tsconfig.json",
+  "scripts/build.ts",
+  "scripts/declarations.ts",
+  "scripts/client-source.ts",
+];
 
 const FLAGS = [
   "--compile",

@@ -1,4 +1,4 @@
-import { type DocumentDecoration, Elysia, type TSchema } from "elysia";
+import { type DocumentDecoration, Elysia, type Static, type TSchema } from "elysia";
 import type { Identity } from "../domain/account.ts";
 import type { TaskPolicy } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
@@ -77,7 +77,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/definitions",
       async ({ request }) => {
         await caller(request);
-        return json(200, JSON.stringify(tasks.definitions().map(definitionView)));
+        return json<Static<typeof schemas.DefinitionsSchema>>(200, JSON.stringify(tasks.definitions().map(definitionView)));
       },
       {
         detail: describe(
@@ -95,7 +95,9 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         const known = caller(request);
         const who = known instanceof Promise ? await known : known;
         const task = await tasks.submit(who, params.name, await readJson(request), submitOptions(query, request));
-        return json(202, `{"task_id":"${task.id}","status":"${task.status}"}`, { location: `/tasks/${task.id}` });
+        return json<Static<typeof schemas.AcceptedSchema>>(202, `{"task_id":"${task.id}","status":"${task.status}"}`, {
+          location: `/tasks/${task.id}`,
+        });
       },
       {
         parse: "none",
@@ -117,7 +119,10 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/:name/batch",
       async ({ params, query, body, request }) => {
         const accepted = await tasks.submitBatch(await caller(request), params.name, batchOf(body), batchOptions(query, request));
-        return json(202, `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`);
+        return json<Static<typeof schemas.BatchAcceptedSchema>>(
+          202,
+          `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`,
+        );
       },
       {
         parse: body,
@@ -137,7 +142,10 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         const who = await caller(request);
         const page = tasks.list(who, listQuery(who, accounts, query));
         const next = page.next === null ? "null" : `"${cursorOf(page.next)}"`;
-        return json(200, `{"items":[${page.items.map(taskSummaryJson).join(",")}],"next_cursor":${next}}`);
+        return json<Static<typeof schemas.TaskPageSchema>>(
+          200,
+          `{"items":[${page.items.map(taskSummaryJson).join(",")}],"next_cursor":${next}}`,
+        );
       },
       {
         query: schemas.ListQuerySchema,
@@ -148,7 +156,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/:name",
       async ({ params, request }) => {
         const task = tasks.show(await caller(request), params.name);
-        return json(200, taskJson(task, await tasks.whyWaiting(task)));
+        return json<Static<typeof schemas.TaskSchema>>(200, taskJson(task, await tasks.whyWaiting(task)));
       },
       { detail: describe("getTask", "Read a task: status, progress, result", [200, "The task", schemas.TaskSchema], [404]) },
     )
@@ -156,13 +164,17 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/:name/logs",
       async ({ params, request }) => {
         const lines = tasks.logs(await caller(request), params.name);
-        return json(200, JSON.stringify({ items: lines.map(({ at, level, message }) => ({ at: iso(at), level, message })) }));
+        return json<Static<typeof schemas.LogSchema>>(
+          200,
+          JSON.stringify({ items: lines.map(({ at, level, message }) => ({ at: iso(at), level, message })) }),
+        );
       },
       { detail: describe("getTaskLogs", "What a task has logged", [200, "Its lines, oldest first", schemas.LogSchema], [404]) },
     )
     .post(
       "/:name/cancel",
-      async ({ params, request }) => json(202, taskJson(await tasks.cancel(await caller(request), params.name))),
+      async ({ params, request }) =>
+        json<Static<typeof schemas.TaskSchema>>(202, taskJson(await tasks.cancel(await caller(request), params.name))),
       {
         parse: "none",
         detail: describe(
@@ -175,7 +187,8 @@ export function taskRoutes({ tasks, accounts }: Deps) {
     )
     .post(
       "/:name/retry",
-      async ({ params, request }) => json(202, taskJson(await tasks.retry(await caller(request), params.name))),
+      async ({ params, request }) =>
+        json<Static<typeof schemas.TaskSchema>>(202, taskJson(await tasks.retry(await caller(request), params.name))),
       {
         parse: "none",
         detail: describe(
@@ -192,8 +205,12 @@ export function callerOf(identity: Identity): Caller {
   return { n: identity.accountKey, id: identity.accountId, admin: identity.role === "admin" };
 }
 
-function json(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
+/**
+ * An answer whose JSON is written already. Its type is what clients will read, which `App` tells them; nothing checks it here but
+ * the tests that hold the answers against their schemas.
+ */
+function json<Answer>(status: number, text: string, headers: Record<string, string> = {}): Answer {
+  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } }) as Answer;
 }
 
 function submitOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {

@@ -65,11 +65,15 @@ export class SchemaLane {
   /** Ends now; what waits is refused. */
   stop(): void {
     this.#closing = true;
+    this.#refuseAll("the service is ending");
+  }
+
+  #refuseAll(why: string): void {
     const refused = [...this.#sent.values(), ...this.#waiting];
     this.#sent.clear();
     this.#waiting = [];
-    for (const check of refused) check.reject(new Unavailable("schema_failed", "the service is ending"));
-    this.#endIfIdle();
+    for (const check of refused) check.reject(new Unavailable("schema_failed", why));
+    this.#drop();
   }
 
   /** What comes in one turn goes out as one message. */
@@ -115,7 +119,9 @@ export class SchemaLane {
     };
     worker.onerror = (event) => event.preventDefault();
     worker.addEventListener("close", () => {
-      if (worker === this.#worker) this.#stuck("its schema ended its thread");
+      if (worker !== this.#worker) return;
+      if (this.#ready) this.#stuck("its schema ended its thread");
+      else this.#refuseAll("the thread that checks inputs cannot be started");
     });
     return worker;
   }

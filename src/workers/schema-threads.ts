@@ -1,5 +1,4 @@
-import type { InputProblem } from "../domain/errors.ts";
-import { Unavailable } from "../domain/errors.ts";
+import { type InputProblem, Unavailable } from "../domain/errors.ts";
 import type { SchemaRunner } from "../ports/definitions.ts";
 import type { Source } from "./messages.ts";
 import { SchemaLane } from "./schema-lane.ts";

@@ -1,7 +1,10 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { realpathSync, statSync } from "node:fs";
 import { Bundles } from "../support/bundles.ts";
 import { executable } from "../support/executable.ts";
+
+// Builds and starts what it looks at; the preload's limit holds for the first file of a run only.
+setDefaultTimeout(60_000);
 
 /*
  * How much is loaded, and how large the executable is: the start's time and a thread's memory follow these. Whoever needs more for

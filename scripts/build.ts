@@ -12,7 +12,16 @@ const ROOT = join(import.meta.dir, "..");
 export const ENTRIES = ["src/main.ts", "src/workers/thread.ts", "src/workers/loader.ts"];
 
 /** What the executable is made of. */
-const SOURCES = ["src", "drizzle", "package.json", "bun.lock", "tsconfig.json", "scripts/build.ts", "scripts/declarations.ts"];
+const SOURCES = [
+  "src",
+  "drizzle",
+  "package.json",
+  "bun.lock",
+  "tsconfig.json",
+  "scripts/build.ts",
+  "scripts/declarations.ts",
+  "scripts/client-source.ts",
+];
 
 /** How the sources become bundles. */
 export const BUNDLE_FLAGS = [
@@ -32,6 +41,8 @@ const FLAGS = [
   // A service must not change with the folder it is started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
+  // Packages in the node_modules of a tasks folder are found by what their package.json says.
+  "--compile-autoload-package-json",
 ];
 
 export interface BuildOptions {

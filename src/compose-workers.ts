@@ -11,6 +11,7 @@ import type { Log } from "./ports/runtime.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
 import { processes, threads } from "./workers/hands.ts";
 import type { Source } from "./workers/messages.ts";
+import { SchemaThreads } from "./workers/schema-threads.ts";
 import { Supervisor } from "./workers/supervisor.ts";
 import { type LoadedFiles, listTaskFiles, loadTaskFiles } from "./workers/task-files.ts";
 import { TaskFolder } from "./workers/task-folder.ts";
@@ -56,10 +57,13 @@ export async function openTasks(settings: Pick<WorkerSettings, "tasksDirectory" 
 /** Loads the files of a tasks folder; throws StartupError `tasks_unreadable`. */
 export async function loadTasks(directory: string): Promise<LoadedFiles> {
   const files = listTaskFiles(directory);
-  const { checkPolicy } = await import("./services/schema-check.ts");
+  const { checkPolicy } = await import("./domain/schema-check.ts");
   const taken = builtinPolicies.map(({ name }) => name);
   return await loadTaskFiles(LOADER_ENTRY, files, taken, checkPolicy);
 }
+
+/** Checks inputs by those schemas of task files that are code. */
+export const schemaThreads = (sources: readonly Source[]): SchemaThreads => new SchemaThreads(LOADER_ENTRY, sources);
 
 /**
  * Connects to Redis.

@@ -10,6 +10,7 @@ import {
   openTasks,
   type RedisSettings,
   refuseRedis,
+  schemaThreads,
   supervisorOf,
   taskFilesCheck,
   type WorkerSettings,
@@ -165,7 +166,8 @@ async function assemble(
   const counts = new TaskCounts();
   const topics = new Topics();
   const dispatcher = new Dispatcher({ hub: broker, store, work, window, counters: [quotas, counts], log });
-  const definitions = new DefinitionRegistry(folder.offered);
+  const schemas = schemaThreads(folder.loaded.sources);
+  const definitions = new DefinitionRegistry(folder.offered, schemas);
   const workflowStore = new SqliteWorkflows(db, store.reader);
   const shared = { store, workflows: workflowStore, work, dispatcher, definitions, notifier: topics, quotas, clock, log };
   const { members, unique, feed, intake } = openWorkflows(shared);
@@ -221,6 +223,7 @@ async function assemble(
     log,
   });
   folder.watch(() => {
+    schemas.renew(folder.loaded.sources);
     definitions.replace(folder.offered);
     pauses.renew();
     schedules.renew().catch((error: unknown) => log.error("could not follow the schedules", { error: String(error) }));
@@ -313,6 +316,7 @@ async function assemble(
       notifications.closeAll("restart");
       await Promise.race([server.stop(), Bun.sleep(Math.min(250, Math.max(0, deadlineMs - clock.now())))]);
       await server.stop(true);
+      schemas.stop();
       work.flush();
       await broker.stop();
     },

@@ -133,6 +133,7 @@ export const FLAGS = {
   admin: { name: "admin", kind: "switch", help: "make it an admin, who sees everybody's tasks" },
   expires: { name: "expires", kind: "duration", fallback: "90d", help: "how long the token lives" },
   jsonReport: { name: "json", kind: "switch", help: "print the findings as JSON" },
+  out: { name: "out", kind: "text", value: "FILE", help: "write to this file, and not to stdout" },
   to: { name: "to", kind: "text", value: "TAG", help: "the last migration to apply, by its tag" },
 } as const satisfies Record<string, Flag>;
 

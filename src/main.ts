@@ -18,6 +18,7 @@ import { restoreCommand } from "./cli/restore.ts";
 import { runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { taskCommand } from "./cli/task.ts";
+import { typesCommand } from "./cli/types.ts";
 import { userCommand } from "./cli/user.ts";
 import { versionCommand } from "./cli/version.ts";
 import { workCommand } from "./cli/work.ts";
@@ -43,6 +44,7 @@ const commands: readonly Command[] = [
   taskCommand,
   initCommand,
   checkCommand,
+  typesCommand,
   openapiCommand,
   healthCommand,
   completionCommand,

@@ -13,7 +13,10 @@ export const checkCommand: Command = {
     const directory = call.words[0] ?? call.text("tasks") ?? "tasks";
     const { loadTasks } = await import("../compose-workers.ts");
     const { sources, broken } = await loadTasks(directory);
-    for (const { policy, file = "" } of sources) io.out(`ok      ${relative(".", file)}: POST /tasks/${policy.name}`);
+    for (const { policy, file = "", gaps = [] } of sources) {
+      io.out(`ok      ${relative(".", file)}: POST /tasks/${policy.name}`);
+      for (const { text } of gaps) io.out(`note    ${text}`);
+    }
     for (const { reason } of broken) io.out(`broken  ${reason}`);
     if (sources.length + broken.length === 0) io.out(`${directory} holds no task file`);
     if (broken.length > 0) io.error(`artel: ${broken.length} of ${broken.length + sources.length} task files cannot be loaded`);

@@ -5,6 +5,7 @@
 
 import type { TaskLimits } from "./limits.ts";
 import type { Schedule } from "./schedule.ts";
+import type { StandardSchema } from "./standard-schema.ts";
 import type { Unique } from "./unique.ts";
 
 /** A JSON Schema (draft-07 or 2020-12) as plain data. */
@@ -25,7 +26,12 @@ export interface TaskPolicy extends TaskLimits {
   readonly name: string;
   readonly description: string;
   readonly queue: string;
+  /** Of what is submitted. */
   readonly input: JsonSchema;
+  /** `code`: the input's schema is code too, which sees what `input` lets through. Undefined: `input` says all. */
+  readonly checkedBy?: "code" | undefined;
+  /** Of the result; undefined: it may be anything. */
+  readonly output?: JsonSchema | undefined;
   /** One attempt's limit in milliseconds. */
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
@@ -64,5 +70,15 @@ export interface TaskContext {
 /** A definition with its code; it never leaves the thread that imported it. */
 export interface TaskDefinition<Input = unknown, Output = unknown> {
   readonly policy: TaskPolicy;
+  /** Undefined: the policy's JSON Schemas are all, as with a built-in task. */
+  readonly code?: SchemaCode | undefined;
   run(input: Input, ctx: TaskContext): Output | Promise<Output>;
+}
+
+/** The schemas of a definition that are code. Where there is one, the policy's JSON Schema is made of it where the file is loaded. */
+export interface SchemaCode {
+  readonly input?: StandardSchema | undefined;
+  readonly output?: StandardSchema | undefined;
+  /** Made where `task` was called: its stack tells the place. */
+  readonly at: Error;
 }

@@ -7,6 +7,7 @@ import type { Schedules } from "../services/schedules.ts";
 import type { Staffing } from "../services/staffing.ts";
 import type { Tasks } from "../services/tasks.ts";
 import type { Workflows } from "../services/workflows.ts";
+import type { Typed } from "./app-type.ts";
 import { authRoutes } from "./auth.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { docsRoutes } from "./docs.ts";
@@ -67,7 +68,7 @@ export function apiRoutes(deps: AppDeps) {
     .use(healthRoutes(deps));
 }
 
-/** The whole HTTP side; `@elysiajs/eden` works against its type. */
+/** The whole HTTP side. */
 export async function createApp(deps: AppDeps) {
   const { log } = deps;
   const ids = requestIds();
@@ -92,7 +93,11 @@ export async function createApp(deps: AppDeps) {
     .use(docsRoutes({ version: deps.version, describe: () => apiRoutes(deps), definitions: () => deps.tasks.definitions() }));
 }
 
-export type App = Awaited<ReturnType<typeof createApp>>;
+/**
+ * For `treaty<App>(url, { parseDate: false })` of `@elysiajs/eden`: bodies, queries and answers with their types, errors as
+ * problem documents. Without `parseDate: false` eden makes dates of what is typed as text.
+ */
+export type App = Typed<Awaited<ReturnType<typeof createApp>>>;
 
 /** Preflights are answered everywhere, so OPTIONS makes no address exist; with and without a slash at the end it is the same. */
 function methodsAt(app: Parameters<typeof methodsOf>[0], path: string): string[] {

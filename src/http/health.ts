@@ -1,4 +1,4 @@
-import { Elysia, t } from "elysia";
+import { Elysia, type ElysiaCustomStatusResponse, t } from "elysia";
 
 /** Whether one part of the service works, and what is wrong where it does not. */
 export interface Check {
@@ -12,6 +12,7 @@ export const ChecksSchema = t.Object({
   status: t.Union([t.Literal("ok"), t.Literal("unavailable")]),
   checks: t.Record(t.String(), t.Object({ ok: t.Boolean(), detail: t.Optional(t.String()) })),
 });
+type ReadyAnswer = typeof ChecksSchema.static;
 const LIVE = t.Object({ status: t.Literal("ok") });
 const content = { "application/json": { schema: ChecksSchema } };
 
@@ -24,7 +25,7 @@ interface Deps {
 /** For whoever runs the service: /health/live, /health/ready, /metrics. Nothing in them tells of users or tasks. */
 export function healthRoutes({ checks, metrics }: Deps) {
   return new Elysia({ name: "artel/health" })
-    .get("/health/live", () => ({ status: "ok" }), {
+    .get("/health/live", () => ({ status: "ok" as const }), {
       detail: {
         operationId: "isLive",
         summary: "The process answers",
@@ -39,7 +40,10 @@ export function healthRoutes({ checks, metrics }: Deps) {
         const found = checks();
         const ready = Object.values(found).every(({ ok }) => ok);
         set.status = ready ? 200 : 503;
-        return { status: ready ? "ok" : "unavailable", checks: found };
+        // With either status: its type says so to clients.
+        return { status: ready ? "ok" : "unavailable", checks: found } as
+          | ReadyAnswer
+          | ElysiaCustomStatusResponse<503, ReadyAnswer>;
       },
       {
         detail: {

@@ -28,9 +28,12 @@ export function describe(
   };
 }
 
-/** An answer of JSON text. */
-export function json(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
+/**
+ * An answer whose JSON is written already. Its type is what clients will read, which `App` tells them; nothing checks it here but
+ * the tests that hold the answers against their schemas.
+ */
+export function json<Answer>(status: number, text: string, headers: Record<string, string> = {}): Answer {
+  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } }) as Answer;
 }
 
 /** The header Idempotency-Key; undefined: there is none. @throws InvalidInput `invalid_idempotency_key` */

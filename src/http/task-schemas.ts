@@ -1,3 +1,4 @@
+import type { TUnsafe } from "@sinclair/typebox";
 import { t } from "elysia";
 import { PRIORITIES, STATUSES } from "../domain/task.ts";
 
@@ -7,8 +8,12 @@ export const Time = t.String({ format: "date-time" });
 export const Nullable = <T extends Parameters<typeof t.Union>[0][number]>(schema: T) => t.Union([schema, t.Null()]);
 const Any = t.Unknown({ description: "Any JSON value." });
 
-export const StatusSchema = t.Union(STATUSES.map((status) => t.Literal(status)));
-export const PrioritySchema = t.Union(PRIORITIES.map((priority) => t.Literal(priority)));
+/** Typed by hand: of a list of literals clients would see no type. */
+const OneOf = <Word extends string>(words: readonly Word[]) =>
+  t.Union(words.map((word) => t.Literal(word))) as unknown as TUnsafe<Word>;
+
+export const StatusSchema = OneOf(STATUSES);
+export const PrioritySchema = OneOf(PRIORITIES);
 
 export const ErrorSchema = t.Object({ code: t.String(), message: t.String() });
 
@@ -57,6 +62,7 @@ export const DefinitionSchema = t.Object({
   description: t.String(),
   queue: t.String(),
   input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
+  output: t.Optional(t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the result, where the task says it." })),
   timeout_ms: t.Integer({ description: "One attempt's limit." }),
   max_attempts: t.Integer(),
   concurrency: Nullable(t.Integer({ description: "At most so many run at the same time; null: any number." })),

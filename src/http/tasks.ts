@@ -1,5 +1,6 @@
-import { type DocumentDecoration, Elysia } from "elysia";
+import { type DocumentDecoration, Elysia, type Static } from "elysia";
 import type { Identity } from "../domain/account.ts";
+import type { TaskPolicy } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import type { Priority } from "../domain/task.ts";
@@ -56,7 +57,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/definitions",
       async ({ request }) => {
         await caller(request);
-        return json(200, JSON.stringify(tasks.definitions().map(definitionView)));
+        return json<Static<typeof schemas.DefinitionsSchema>>(200, JSON.stringify(tasks.definitions().map(definitionView)));
       },
       {
         detail: describe(
@@ -74,7 +75,9 @@ export function taskRoutes({ tasks, accounts }: Deps) {
         const known = caller(request);
         const who = known instanceof Promise ? await known : known;
         const task = await tasks.submit(who, params.name, await readJson(request), submitOptions(query, request));
-        return json(202, `{"task_id":"${task.id}","status":"${task.status}"}`, { location: `/tasks/${task.id}` });
+        return json<Static<typeof schemas.AcceptedSchema>>(202, `{"task_id":"${task.id}","status":"${task.status}"}`, {
+          location: `/tasks/${task.id}`,
+        });
       },
       {
         parse: "none",
@@ -96,7 +99,10 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/:name/batch",
       async ({ params, query, body, request }) => {
         const accepted = await tasks.submitBatch(await caller(request), params.name, batchOf(body), batchOptions(query, request));
-        return json(202, `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`);
+        return json<Static<typeof schemas.BatchAcceptedSchema>>(
+          202,
+          `{"task_ids":${JSON.stringify(accepted.map(({ id }) => id))}}`,
+        );
       },
       {
         parse: body,
@@ -115,7 +121,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       async ({ query, request }) => {
         const who = await caller(request);
         const page = tasks.list(who, listQuery(who, accounts, query));
-        return json(200, pageJson(page.items.map(taskSummaryJson), page.next));
+        return json<Static<typeof schemas.TaskPageSchema>>(200, pageJson(page.items.map(taskSummaryJson), page.next));
       },
       {
         query: schemas.ListQuerySchema,
@@ -126,7 +132,7 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/:name",
       async ({ params, request }) => {
         const task = tasks.show(await caller(request), params.name);
-        return json(200, taskJson(task, await tasks.whyWaiting(task)));
+        return json<Static<typeof schemas.TaskSchema>>(200, taskJson(task, await tasks.whyWaiting(task)));
       },
       { detail: describe("getTask", "Read a task: status, progress, result", [200, "The task", schemas.TaskSchema], [404]) },
     )
@@ -134,13 +140,17 @@ export function taskRoutes({ tasks, accounts }: Deps) {
       "/:name/logs",
       async ({ params, request }) => {
         const lines = tasks.logs(await caller(request), params.name);
-        return json(200, JSON.stringify({ items: lines.map(({ at, level, message }) => ({ at: iso(at), level, message })) }));
+        return json<Static<typeof schemas.LogSchema>>(
+          200,
+          JSON.stringify({ items: lines.map(({ at, level, message }) => ({ at: iso(at), level, message })) }),
+        );
       },
       { detail: describe("getTaskLogs", "What a task has logged", [200, "Its lines, oldest first", schemas.LogSchema], [404]) },
     )
     .post(
       "/:name/cancel",
-      async ({ params, request }) => json(202, taskJson(await tasks.cancel(await caller(request), params.name))),
+      async ({ params, request }) =>
+        json<Static<typeof schemas.TaskSchema>>(202, taskJson(await tasks.cancel(await caller(request), params.name))),
       {
         parse: "none",
         detail: describe(
@@ -153,7 +163,8 @@ export function taskRoutes({ tasks, accounts }: Deps) {
     )
     .post(
       "/:name/retry",
-      async ({ params, request }) => json(202, taskJson(await tasks.retry(await caller(request), params.name))),
+      async ({ params, request }) =>
+        json<Static<typeof schemas.TaskSchema>>(202, taskJson(await tasks.retry(await caller(request), params.name))),
       {
         parse: "none",
         detail: describe(
@@ -216,13 +227,14 @@ function listQuery(who: Caller, accounts: Accounts, query: ListQueryInput): Para
   };
 }
 
-function definitionView(policy: ReturnType<Tasks["definitions"]>[number]) {
-  const { name, description, queue, input, timeoutMs, retry, concurrency = null, perUser = null, rate } = policy;
+function definitionView(policy: TaskPolicy) {
+  const { name, description, queue, input, output, timeoutMs, retry, concurrency = null, perUser = null, rate } = policy;
   return {
     name,
     description,
     queue,
     input,
+    ...(output && { output }),
     timeout_ms: timeoutMs,
     max_attempts: retry.maxAttempts,
     concurrency,

@@ -10,12 +10,25 @@ export interface KnownTask {
    * @returns what is wrong with it; empty: nothing
    */
   check(input: unknown): readonly InputProblem[] | Promise<readonly InputProblem[]>;
+  /** As `check`, by the JSON Schema alone: what is only code is left to the worker, which looks again before it runs a task. */
+  checkShape(input: unknown): readonly InputProblem[] | Promise<readonly InputProblem[]>;
+}
+
+/** Runs the schemas that are code, off the main thread. */
+export interface SchemaRunner {
+  /**
+   * Checks an input by the code of its task's schema.
+   *
+   * @returns what is wrong with it; empty: nothing
+   * @throws Unavailable `schema_timeout`, `schema_failed`, `schema_busy`
+   */
+  check(task: string, input: unknown): Promise<readonly InputProblem[]>;
 }
 
 /** The task definitions that this installation offers. */
 export interface Definitions {
   get(name: string): KnownTask | undefined;
   all(): readonly TaskPolicy[];
-  /** From then on every check answers at once. */
+  /** From then on every check of a shape answers at once. */
   prepare(): Promise<void>;
 }

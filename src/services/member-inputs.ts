@@ -56,7 +56,7 @@ export class MemberInputs {
       return value;
     });
     const input: unknown = JSON.parse(text);
-    const problems = known.check(input);
+    const problems = known.checkShape(input);
     if (problems instanceof Promise) throw new Error("Definitions.prepare has not been awaited");
     const [problem] = problems;
     if (problem) throw misfit(task, problem);

@@ -2,18 +2,31 @@
  * What a task file gets by `import { task, t } from "artel"`.
  */
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import type { JsonSchema, TaskContext, TaskDefinition } from "../domain/definition.ts";
+import { didYouMean } from "../domain/closest.ts";
+import type { SchemaCode, TaskContext, TaskDefinition } from "../domain/definition.ts";
 import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import { rateOf, type TaskLimits } from "../domain/limits.ts";
 import type { Schedule } from "../domain/schedule.ts";
+import { isStandardSchema, type StandardSchema } from "../domain/standard-schema.ts";
 import type { Unique } from "../domain/unique.ts";
+import { checkUnique, dataOf, type Schema } from "./schema.ts";
 import { checkTaskName } from "./task-name.ts";
 
 /** TypeBox's schema builder: `t.Object({ url: t.String() })`. */
 export const t = Type;
 
 export type { JsonSchema, RetryPolicy, TaskContext, TaskDefinition } from "../domain/definition.ts";
+export type { StandardSchema } from "../domain/standard-schema.ts";
+export type { Schema } from "./schema.ts";
+
+/** What a schema takes: what callers send, or what `run` returns. */
+export type Taken<S extends Schema> =
+  S extends StandardSchema<infer Input, unknown> ? Input : S extends TSchema ? Static<S> : never;
+
+/** What a schema makes of that: what `run` gets, or what the result is. */
+export type Made<S extends Schema> =
+  S extends StandardSchema<unknown, infer Output> ? Output : S extends TSchema ? Static<S> : never;
 
 /** Fails the attempt with a code of the task's own (snake_case), which its owner sees. */
 export class TaskError extends Error {
@@ -64,15 +77,20 @@ export interface ScheduleOptions<Input> {
 }
 
 /** What `task` takes. */
-export interface TaskOptions<Input extends TSchema, Output> {
+export interface TaskOptions<Input extends Schema, Result, Output extends Schema> {
   /** `[a-z0-9][a-z0-9_.-]*`, at most 64 characters. Default: the file's name without its ending. */
   name?: string;
   /** Shown in the docs page and in the definitions. */
   description?: string;
   /** Default "default". */
   queue?: string;
-  /** The input's schema; objects are closed: fields that it does not name are refused. */
+  /**
+   * The input's schema: of `t`, whose objects are closed (fields that it does not name are refused), or of a library that follows
+   * Standard Schema, by whose rules it is checked and transformed before `run` gets it.
+   */
   input: Input;
+  /** The result's schema: an attempt whose result does not fit fails with `invalid_output`. */
+  output?: Output;
   /** Attempts in all, or how to retry. Default 3 attempts. */
   retry?: number | RetryOptions;
   /** One attempt's limit: milliseconds or a duration. Default 5m. */
@@ -87,10 +105,10 @@ export interface TaskOptions<Input extends TSchema, Output> {
    * While one waits or runs, its owner's next one with the same input is that one: no second comes to be. `true`: the whole
    * input counts; or the names of the fields that do.
    */
-  unique?: boolean | readonly (keyof Static<Input> & string)[];
+  unique?: boolean | readonly (keyof Taken<Input> & string)[];
   /** Runs by itself at these times: a cron expression, or more to it. */
-  schedule?: string | ScheduleOptions<Static<Input>>;
-  run(input: Static<Input>, ctx: TaskContext): Output | Promise<Output>;
+  schedule?: string | ScheduleOptions<Taken<Input>>;
+  run(input: Made<Input>, ctx: TaskContext): Result | Promise<Result>;
 }
 
 const QUEUE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -99,6 +117,7 @@ const OPTIONS = new Set([
   "description",
   "queue",
   "input",
+  "output",
   "retry",
   "timeout",
   "concurrency",
@@ -124,7 +143,9 @@ const MAX_WAIT_MS = 366 * 86_400_000;
  *   run: ({ name }, ctx) => { ctx.progress(0.5); return `hello ${name}`; },
  * });
  */
-export function task<Input extends TSchema, Output>(options: TaskOptions<Input, Output>): TaskDefinition<Static<Input>, Output> {
+export function task<Input extends Schema, Result extends Taken<Output>, Output extends Schema = StandardSchema>(
+  options: TaskOptions<Input, Result, Output>,
+): TaskDefinition<Made<Input>, Result> {
   const problem = (text: string): never => {
     throw new InvalidInput("invalid_definition", text);
   };
@@ -146,7 +167,9 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
       name: options.name ?? "",
       description: options.description ?? "",
       queue: options.queue ?? "default",
-      input: plainSchema(options.input),
+      input: dataOf(options.input, "input"),
+      ...(isStandardSchema(options.input) && { checkedBy: "code" }),
+      ...(options.output !== undefined && { output: dataOf(options.output, "output") }),
       timeoutMs,
       retry: {
         maxAttempts: attempts,
@@ -157,14 +180,24 @@ export function task<Input extends TSchema, Output>(options: TaskOptions<Input, 
       ...(options.unique !== undefined && options.unique !== false && { unique: uniqueOf(options.unique, options.input) }),
       ...(options.schedule !== undefined && { schedule: scheduleOf(options.schedule) }),
     },
+    code: codeOf(options.input, options.output),
     run: options.run,
+  };
+}
+
+function codeOf(input: Schema, output: Schema | undefined): SchemaCode {
+  return {
+    ...(isStandardSchema(input) && { input }),
+    ...(isStandardSchema(output) && { output }),
+    at: new Error("task() was called here"),
   };
 }
 
 function refuseUnknown(value: object, known: ReadonlySet<string>, where: string): void {
   const unknown = Object.keys(value).find((key) => !known.has(key));
   if (unknown !== undefined) {
-    throw new InvalidInput("invalid_definition", `${where} has no field "${unknown}"; it takes ${[...known].join(", ")}`);
+    const guess = didYouMean(unknown, [...known]);
+    throw new InvalidInput("invalid_definition", `${where} has no field "${unknown}"${guess}; it takes ${[...known].join(", ")}`);
   }
 }
 
@@ -174,8 +207,10 @@ function milliseconds(value: number | string, field: string): number {
   throw new InvalidInput("invalid_definition", `"${field}" must be milliseconds or a duration such as "30s", at most 366d`);
 }
 
+type LimitOptions = Pick<TaskOptions<Schema, unknown, Schema>, keyof TaskLimits>;
+
 /** What of the limits is given. */
-function limitsOf({ concurrency, perUser, rate }: Pick<TaskOptions<TSchema, unknown>, keyof TaskLimits>): TaskLimits {
+function limitsOf({ concurrency, perUser, rate }: LimitOptions): TaskLimits {
   return {
     ...(concurrency !== undefined && { concurrency: count(concurrency, "concurrency") }),
     ...(perUser !== undefined && { perUser: count(perUser, "perUser") }),
@@ -204,14 +239,10 @@ function count(value: number, field: string): number {
   throw new InvalidInput("invalid_definition", `"${field}" must be a whole number from 1`);
 }
 
-function uniqueOf(unique: boolean | readonly string[], input: TSchema): Unique {
-  if (unique === true) return true;
-  const fields = Object.keys((input["properties"] as object | undefined) ?? {});
-  const isList = Array.isArray(unique) && unique.length > 0;
-  const unknown = isList ? unique.find((name) => !fields.includes(name)) : unique;
-  if (!isList || unknown !== undefined)
-    throw new InvalidInput("invalid_definition", `"unique" must be true, or names of the input's fields: ${fields.join(", ")}`);
-  return [...unique];
+function uniqueOf(unique: true | readonly string[], input: Schema): Unique {
+  // The fields of a schema that is code are seen where the file is loaded.
+  checkUnique(unique, isStandardSchema(input) ? undefined : dataOf(input, "input"));
+  return unique === true ? true : [...unique];
 }
 
 /** As plain data; whether its times and its input make sense is seen where the file is loaded. */
@@ -225,35 +256,4 @@ function scheduleOf(schedule: string | ScheduleOptions<unknown>): Schedule {
   if (typeof cron !== "string" || typeof timeZone !== "string") wrong("needs a cron expression, and an IANA name as timeZone");
   if (missed !== "once" && missed !== "skip") wrong('missed must be "once" or "skip"');
   return { cron, timeZone, missed, input: JSON.parse(JSON.stringify(input)) as unknown };
-}
-
-/** The schema as plain data, its objects closed unless they say otherwise. */
-function plainSchema(schema: TSchema): JsonSchema {
-  if (typeof schema !== "object" || schema === null) {
-    throw new InvalidInput("invalid_definition", '"input" must be a schema, such as t.Object({...})');
-  }
-  // JSON drops TypeBox's symbols and everything else that cannot cross a thread.
-  return closeObjects(JSON.parse(JSON.stringify(schema))) as JsonSchema;
-}
-
-function closeObjects(node: unknown): unknown {
-  if (Array.isArray(node)) return node.map(closeObjects);
-  if (typeof node !== "object" || node === null) return node;
-  const closed: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(node)) {
-    // Schemas joined by allOf see each other's fields, so closing one would refuse the other's; literal values are no schemas.
-    closed[key] =
-      key === "allOf" || key === "const" || key === "enum" || key === "default" || key === "examples"
-        ? value
-        : closeObjects(value);
-  }
-  if (
-    closed["type"] === "object" &&
-    "properties" in closed &&
-    !("additionalProperties" in closed) &&
-    !("patternProperties" in closed)
-  ) {
-    closed["additionalProperties"] = false;
-  }
-  return closed;
 }

@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { LogLevel, TaskDefinition } from "../domain/definition.ts";
+import type { LogLevel } from "../domain/definition.ts";
 import type { Outcome } from "../ports/broker.ts";
 import type { Clock, Random } from "../ports/runtime.ts";
 import type { Flight } from "./flight.ts";
 import type { FromThread, SlotJob, StopReason } from "./messages.ts";
 import { Run, type RunHost } from "./run.ts";
+import type { Runnable } from "./schemas.ts";
 import type { SlotTable } from "./slots.ts";
 
 /** Runs begin one after the other for this long, then outcomes go out and the event loop turns, in milliseconds. */
@@ -19,7 +20,7 @@ interface Parts {
   /** How many jobs run at the same time. */
   readonly atOnce: number;
   readonly flight?: Flight | undefined;
-  readonly load: (name: string) => TaskDefinition | Promise<TaskDefinition>;
+  readonly load: (name: string) => Runnable | Promise<Runnable>;
   /** Where a task's code lies, if not inside the executable. */
   readonly fileOf: (name: string) => string | undefined;
   readonly send: (message: FromThread) => void;

@@ -6,6 +6,7 @@ import * as artel from "../tasks/artel.ts";
 import { loadBuiltin } from "../tasks/builtin.ts";
 import { checkTaskName } from "../tasks/task-name.ts";
 import type { Source } from "./messages.ts";
+import { type Runnable, runnable } from "./schemas.ts";
 
 /** Makes `import … from "artel"` resolve in this thread, for files that lie outside the executable. */
 export function provideArtel(): void {
@@ -34,20 +35,20 @@ export async function importTask(file: string): Promise<TaskDefinition> {
   }
   const name = definition.policy.name || basename(file, extname(file));
   checkTaskName(name);
-  return { policy: { ...definition.policy, name }, run: definition.run };
+  return { ...definition, policy: { ...definition.policy, name } };
 }
 
 /** The code of the known tasks, each imported when it first runs here. */
 export class Library {
   readonly #sources: ReadonlyMap<string, Source>;
-  readonly #loaded = new Map<string, TaskDefinition>();
+  readonly #loaded = new Map<string, Runnable>();
 
   constructor(sources: readonly Source[]) {
     this.#sources = new Map(sources.map((source) => [source.policy.name, source]));
   }
 
   /** At once when it is there already. Rejects with what its import threw. */
-  load(name: string): TaskDefinition | Promise<TaskDefinition> {
+  load(name: string): Runnable | Promise<Runnable> {
     return this.#loaded.get(name) ?? this.#import(name);
   }
 
@@ -56,10 +57,10 @@ export class Library {
     return this.#sources.get(name)?.file;
   }
 
-  async #import(name: string): Promise<TaskDefinition> {
+  async #import(name: string): Promise<Runnable> {
     const source = this.#sources.get(name);
     if (!source) throw new Error(`no code for the task "${name}" on this worker`);
-    const definition = source.file === undefined ? await loadBuiltin(name) : await importTask(source.file);
+    const definition = await (source.file === undefined ? loadBuiltin(name) : importTask(source.file).then(runnable));
     this.#loaded.set(name, definition);
     return definition;
   }

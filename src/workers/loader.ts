@@ -1,12 +1,20 @@
 /**
- * Entry of the loader thread: imports task files, which are code, where nothing that they do can hang or break the API,
- * and hands out what is data of them.
+ * Entry of the loader threads: they import task files, which are code, where nothing that these do can hang or break the API,
+ * hand out what is data of them, and run the schemas that are code.
  */
+import type { TaskDefinition } from "../domain/definition.ts";
+import { describe } from "./described.ts";
 import { importTask, provideArtel } from "./library.ts";
-import type { FromLoader, ToLoader } from "./messages.ts";
-import { reasonOf } from "./reason.ts";
+import type { CodeCheck, CodeVerdict, FromLoader, ToLoader } from "./messages.ts";
+import { placeOf, reasonOf } from "./reason.ts";
+import { problemsOf } from "./schemas.ts";
 
 declare const self: Worker;
+
+/** One input's check takes at most so long, where it lets others have their turn, in milliseconds. */
+const CHECK_MS = 1_000;
+/** Verdicts are kept back for at most so long while the next inputs are checked, in milliseconds. */
+const BURST_MS = 5;
 
 provideArtel();
 // What a file has left behind and goes wrong later must not end the thread while it imports the next one.
@@ -20,12 +28,75 @@ process.exit = ((code?: number) => {
   throw new Error(`the file called process.exit(${code ?? ""})`);
 }) as typeof process.exit;
 
-self.onmessage = async ({ data: { file } }: MessageEvent<ToLoader>) => {
-  try {
-    const { policy } = await importTask(file);
-    send({ kind: "loaded", file, policy });
-  } catch (error) {
-    send({ kind: "broken", file, reason: reasonOf(file, error) });
-  }
+const imported = new Map<string, Promise<TaskDefinition | Error>>();
+
+self.onmessage = ({ data }: MessageEvent<ToLoader>) => {
+  if (data.kind === "load") void load(data.file);
+  else void checkAll(JSON.parse(data.checks) as readonly CodeCheck[]);
 };
+
+async function load(file: string): Promise<void> {
+  let definition: TaskDefinition | undefined;
+  try {
+    definition = await importTask(file);
+    send({ kind: "loaded", file, ...(await describe(definition, file)), place: placeOf(file, definition.code?.at) });
+  } catch (error) {
+    send({ kind: "broken", file, reason: reasonOf(file, error, definition?.code?.at) });
+  }
+}
+
+async function checkAll(checks: readonly CodeCheck[]): Promise<void> {
+  let verdicts: CodeVerdict[] = [];
+  let since = performance.now();
+  const flush = (): void => {
+    if (verdicts.length > 0) send({ kind: "checked", verdicts });
+    verdicts = [];
+    since = performance.now();
+  };
+  for (const each of checks) {
+    const definition = await fileOf(each.file);
+    const verdict = check(each, definition);
+    if (verdict instanceof Promise) void verdict.then((later) => send({ kind: "checked", verdicts: [later] }));
+    else verdicts.push(verdict);
+    if (performance.now() - since > BURST_MS) flush();
+  }
+  flush();
+}
+
+/** An error: the file cannot be imported. */
+async function fileOf(file: string): Promise<TaskDefinition | Error> {
+  const known = imported.get(file) ?? importForChecks(file);
+  imported.set(file, known);
+  return await known;
+}
+
+async function importForChecks(file: string): Promise<TaskDefinition | Error> {
+  try {
+    return await importTask(file);
+  } catch (error) {
+    return new Error(reasonOf(file, error));
+  } finally {
+    send({ kind: "imported", file });
+  }
+}
+
+/** At once where the schema answers at once. */
+function check({ id, input, file }: CodeCheck, definition: TaskDefinition | Error): CodeVerdict | Promise<CodeVerdict> {
+  const failed = (error: unknown): CodeVerdict => ({ id, failed: reasonOf(file, error) });
+  if (definition instanceof Error) return { id, failed: definition.message };
+  try {
+    const schema = definition.code?.input;
+    const found = schema ? problemsOf(schema, input) : [];
+    if (!(found instanceof Promise)) return { id, problems: found };
+    return Promise.race([found.then((problems) => ({ id, problems })), late(id)]).catch(failed);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+const late = async (id: number): Promise<CodeVerdict> => {
+  await Bun.sleep(CHECK_MS);
+  return { id, failed: "it took too long", late: true };
+};
+
 send({ kind: "ready" });

@@ -3,6 +3,7 @@
  * jobs crosses several times faster than as cloned objects.
  */
 import type { LogLevel, TaskPolicy } from "../domain/definition.ts";
+import type { InputProblem } from "../domain/errors.ts";
 import type { Job, LogLine, Outcome, ProgressReport } from "../ports/broker.ts";
 
 /** Why a running task is asked to stop. */
@@ -39,6 +40,15 @@ export interface Source {
   readonly policy: TaskPolicy;
   /** Absolute path; undefined: built in. */
   readonly file?: string | undefined;
+  /** What the policy's JSON Schemas do not say. */
+  readonly gaps?: readonly Gap[];
+}
+
+/** What a JSON Schema does not say of a schema that is code, in one line that begins with the place. */
+export interface Gap {
+  readonly text: string;
+  /** It says nothing at all. */
+  readonly nothing: boolean;
 }
 
 /** What a thread is started with; only this message is cloned, for its shared memory. */
@@ -89,9 +99,39 @@ export type FromThread =
   /** Something printed outside any task. */
   | { readonly kind: "line"; readonly level: LogLevel; readonly message: string };
 
-export type ToLoader = { readonly kind: "load"; readonly file: string };
+/** An input for the code of its task's schema. */
+export interface CodeCheck {
+  readonly id: number;
+  /** Absolute path of the task's file. */
+  readonly file: string;
+  readonly input: unknown;
+}
+
+export interface CodeVerdict {
+  readonly id: number;
+  /** None: the input is fine. */
+  readonly problems?: readonly InputProblem[];
+  /** Why there is no verdict; `late`: it took too long. */
+  readonly failed?: string;
+  readonly late?: boolean;
+}
+
+export type ToLoader =
+  | { readonly kind: "load"; readonly file: string }
+  /** `checks` as JSON text. */
+  | { readonly kind: "check"; readonly checks: string };
 
 export type FromLoader =
   | { readonly kind: "ready" }
-  | { readonly kind: "loaded"; readonly file: string; readonly policy: TaskPolicy }
-  | { readonly kind: "broken"; readonly file: string; readonly reason: string };
+  | {
+      readonly kind: "loaded";
+      readonly file: string;
+      readonly policy: TaskPolicy;
+      readonly gaps: readonly Gap[];
+      /** The place of the call of `task`, as `resize.ts:3:13`. */
+      readonly place: string;
+    }
+  | { readonly kind: "broken"; readonly file: string; readonly reason: string }
+  /** Before the first check by a file's code. */
+  | { readonly kind: "imported"; readonly file: string }
+  | { readonly kind: "checked"; readonly verdicts: readonly CodeVerdict[] };

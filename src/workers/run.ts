@@ -1,9 +1,10 @@
-import type { LogLevel, TaskContext, TaskDefinition } from "../domain/definition.ts";
+import type { LogLevel, TaskContext } from "../domain/definition.ts";
 import { backoffMs } from "../domain/retry.ts";
 import type { TaskFailure } from "../domain/task.ts";
 import type { Job, LogLine, Outcome } from "../ports/broker.ts";
 import type { Clock, Random } from "../ports/runtime.ts";
 import type { StopReason } from "./messages.ts";
+import type { Runnable } from "./schemas.ts";
 
 /** Longest result, in bytes of JSON. */
 export const MAX_RESULT_BYTES = 8 * 1024 * 1024;
@@ -60,7 +61,7 @@ export class Run {
   lines: LogLine[] = [];
   readonly #host: RunHost;
   readonly #abort = new AbortController();
-  #definition: TaskDefinition | undefined;
+  #definition: Runnable | undefined;
   #end: ((outcome: Outcome) => void) | undefined;
   #logLines = 0;
   #logChars = 0;
@@ -78,12 +79,15 @@ export class Run {
   }
 
   /** Runs the task's code; never throws. */
-  async execute(load: () => TaskDefinition | Promise<TaskDefinition>): Promise<void> {
+  async execute(load: () => Runnable | Promise<Runnable>): Promise<void> {
     try {
       const loaded = load();
       this.#definition = loaded instanceof Promise ? await loaded : loaded;
-      const result: unknown = await this.#definition.run(JSON.parse(this.job.args), this.#context());
-      this.#returned(result);
+      const { prepare, conclude } = this.#definition;
+      const args: unknown = JSON.parse(this.job.args);
+      const input = prepare ? await prepare(args) : args;
+      const result: unknown = await this.#definition.run(input, this.#context());
+      this.#returned(conclude ? await conclude(result) : result);
     } catch (error) {
       this.fail(error);
     }

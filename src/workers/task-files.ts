@@ -60,11 +60,11 @@ export async function loadTaskFiles(
   const loading = new Loading(entry);
   for (const file of files) {
     const answer = await loading.load(file);
-    const reason = answer.kind === "broken" ? answer.reason : refusal(file, answer.policy, names, checkPolicy);
+    const reason = answer.kind === "broken" ? answer.reason : refusal(answer, names, checkPolicy);
     if (reason !== undefined) broken.push({ file, reason });
     else if (answer.kind === "loaded") {
       names.add(answer.policy.name);
-      sources.push({ policy: answer.policy, file });
+      sources.push({ policy: answer.policy, file, gaps: answer.gaps });
     }
   }
   loading.stop();
@@ -72,8 +72,7 @@ export async function loadTaskFiles(
 }
 
 function refusal(
-  file: string,
-  policy: Source["policy"],
+  { file, policy, place }: Extract<Answer, { kind: "loaded" }>,
   names: ReadonlySet<string>,
   checkPolicy: (policy: Source["policy"]) => void,
 ): string | undefined {
@@ -82,11 +81,11 @@ function refusal(
     checkPolicy(policy);
     return undefined;
   } catch (error) {
-    return `${basename(file)}: ${error instanceof Error ? error.message : String(error)}`;
+    return `${place}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
-type Answer = Exclude<FromLoader, { kind: "ready" }>;
+type Answer = Extract<FromLoader, { kind: "loaded" | "broken" }>;
 
 /** Loader threads, one after the other: one that a file has hung or ended is given up. */
 class Loading {
@@ -130,7 +129,7 @@ class Loader {
     this.#ready = new Promise((resolveReady) => {
       this.#worker.onmessage = ({ data }: MessageEvent<FromLoader>) => {
         if (data.kind === "ready") resolveReady();
-        else this.#answer?.(data);
+        else if (data.kind === "loaded" || data.kind === "broken") this.#answer?.(data);
       };
     });
     this.#worker.onerror = (event) => event.preventDefault();

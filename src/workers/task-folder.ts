@@ -119,7 +119,11 @@ export class TaskFolder implements Service {
       }),
     );
     this.#loaded = loaded;
-    for (const { file, reason } of loaded.broken) this.#parts.log.error("task file left out", { file, reason });
+    const { log } = this.#parts;
+    for (const { file, reason } of loaded.broken) log.error("task file left out", { file, reason });
+    for (const { file, gaps = [] } of loaded.sources) {
+      for (const { text, nothing } of gaps) if (nothing) log.warn("schema without JSON Schema", { file, reason: text });
+    }
   }
 
   #state(): string {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { lines, Place } from "../support/artel-process.ts";
 import { Client } from "../support/e2e-client.ts";
 import { View } from "../support/e2e-view.ts";
+import { installSchemaLibraries } from "../support/schema-files.ts";
 import { LIMIT_MS } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
@@ -63,6 +64,54 @@ describe("artel init", () => {
     expect([...new Set(found)].sort()).toEqual(["12", "6", "7", "8", "9"]);
   });
 
+  test("the same with schemas of zod, valibot and arktype, and with one of the result", async () => {
+    await using place = await Place.make();
+    await place.run(["init", "mine"]);
+    installSchemaLibraries(place.path("mine"));
+    const fine = (schema: string, body: string, more = ""): string =>
+      `export const _${fineCount++} = task({ input: ${schema}, run(input) { ${body} }, ${more} });\n`;
+    let fineCount = 0;
+    place.write({
+      "mine/right.ts":
+        'import { task, t } from "artel"; import { z } from "zod"; import * as v from "valibot"; import { type } from "arktype";\n' +
+        fine(
+          "z.object({ at: z.coerce.date(), n: z.number().default(1) })",
+          "const n: number = input.n; return input.at.getTime() + n;",
+        ) +
+        fine("z.object({ a: z.string() })", "return input.a;", 'unique: ["a"], schedule: { cron: "@daily", input: { a: "x" } }') +
+        fine("v.object({ n: v.pipe(v.string(), v.transform(Number)) })", "return input.n.toFixed(1);") +
+        fine('type({ n: "string.numeric.parse", "s?": "\'a\' | \'b\'" })', 'return input.n.toFixed(1) + (input.s === "a");') +
+        fine("t.Object({ a: t.Number() })", "return { sum: input.a };", "output: z.object({ sum: z.number() })") +
+        fine("t.Object({ a: t.Number() })", "return { sum: input.a };", "output: t.Object({ sum: t.Number() })") +
+        fine(
+          "z.object({})",
+          "return Promise.resolve({ at: 1, input });",
+          "output: z.object({ at: z.number().transform(String) })",
+        ),
+      "mine/wrong.ts": `import { task, t } from "artel"; import { z } from "zod"; import * as v from "valibot"; import { type } from "arktype";
+        export const a = task({ input: z.object({ n: z.number() }), run: ({ n }) => n.toUpperCase() });
+        export const b = task({ input: v.object({ n: v.number() }), run: ({ n }) => n.toUpperCase() });
+        export const c = task({ input: type({ n: "number" }), run: ({ n }) => n.toUpperCase() });
+        export const d = task({ input: z.object({}), output: z.object({ sum: z.number() }), run: () => ({ sum: "1" }) });
+        export const e = task({ input: t.Object({}), output: t.Object({ sum: t.Number() }), run: async () => ({ total: 1 }) });
+        export const f = task({ input: z.object({ n: z.number() }), unique: ["m"], run: () => 1 });
+        export const g = task({ input: z.object({ n: z.number() }), schedule: { cron: "@daily", input: { n: "1" } }, run: () => 1 });
+        export const h = task({ input: { n: 1 }, run: () => 1 });`,
+    });
+    const found = await typeErrors(place.path("mine"));
+    expect(found.filter((line) => !line.includes("wrong.ts"))).toEqual([]);
+    expect([...new Set(found.map((line) => /\((\d+),/.exec(line)?.[1]))].sort()).toEqual([
+      "2",
+      "3",
+      "4",
+      "5",
+      "6",
+      "7",
+      "8",
+      "9",
+    ]);
+  });
+
   test("never writes over a file: 1, one line, and nothing is changed", async () => {
     await using place = await Place.make();
     place.write({ "tasks/hello.ts": "mine" });
@@ -91,6 +140,32 @@ describe("artel check", () => {
       expect.stringMatching(/^broken {2}bad\.ts:2:\d+: /) as unknown as string,
       expect.stringMatching(/^broken {2}loops\.ts: .*did not end/) as unknown as string,
     ]);
+  });
+
+  test("says what JSON Schema does not cover, which breaks nothing", async () => {
+    await using place = await Place.make();
+    place.write({
+      "tasks/dates.ts": `import { task } from "artel"; import { z } from "zod";
+        export default task({ input: z.object({ at: z.coerce.date(), list: z.array(z.object({ odd: z.number().refine((n) => n % 2 === 1) })) }), run: () => 1 });`,
+      "tasks/own.ts": `import { task } from "artel";
+        const jsonSchema = { input() { throw new Error("too wonderful"); } };
+        export default task({ input: { "~standard": { version: 1, vendor: "own", validate: (value: unknown) => ({ value }), jsonSchema } } as never, run: () => 1 });`,
+      "tasks/valibot.ts": `import { task } from "artel"; import * as v from "valibot";
+        export default task({ input: v.object({ n: v.number() }), run: () => 1 });`,
+    });
+    installSchemaLibraries(place.path("tasks"), ["zod", "valibot"]);
+    const { code, stdout } = await place.run(["check"]);
+    expect([code, ...lines(stdout)]).toEqual([
+      0,
+      "ok      tasks/dates.ts: POST /tasks/dates",
+      'note    dates.ts:2:24: "input": its code says more than JSON Schema can: /list/odd, /at',
+      "ok      tasks/own.ts: POST /tasks/own",
+      'note    own.ts:3:24: "input": no JSON Schema can be made of it, so its code alone checks: too wonderful',
+      "ok      tasks/valibot.ts: POST /tasks/valibot",
+      'note    valibot.ts:2:24: "input": no JSON Schema can be made of it, so its code alone checks: @valibot/to-json-schema is not installed beside it',
+    ]);
+    const { process } = await place.serve(["--tasks", "tasks", "--threads", "0"]);
+    expect(process.log.filter(({ message }) => message === "schema without JSON Schema")).toHaveLength(2);
   });
 
   test("a folder that is none: 1; one without task files says so", async () => {

@@ -20,8 +20,20 @@ const BROKEN: Readonly<Record<string, readonly [text: string, reason: RegExp]>> 
   "loops.ts": ["for (;;);\n", /^loops\.ts: .*did not end/],
   "no-default.ts": ["export const x = 1;\n", /^no-default\.ts: there is no default export/],
   "no-task.ts": ["export default { run: 1 };\n", /^no-task\.ts: the default export is no task/],
+  "option-name.ts": [fine("retries: 3"), /^option-name\.ts:2:\d+: task\(\) has no field "retries" \(did you mean retry\?\)/],
   "option.ts": [fine('timeout: "soon"'), /^option\.ts:2:\d+: "soon" is no duration/],
-  "schema.ts": [`${HEAD}export default task({ input: { type: "objekt" }, run: () => 1 });\n`, /^schema\.ts: .*JSON Schema/],
+  "schema-class.ts": [
+    `${HEAD}class Schema {}\nexport default task({ input: new Schema(), run: () => 1 });\n`,
+    /^schema-class\.ts:3:\d+: "input" is no schema that is known here \(Schema\)/,
+  ],
+  "schema-fields.ts": [
+    `${HEAD}\nexport default task({ input: { name: t.String() }, run: () => 1 });\n`,
+    /^schema-fields\.ts:3:\d+: "input" must be a schema: write t\.Object\(\{ name/,
+  ],
+  "schema.ts": [
+    `${HEAD}export default task({ input: { type: "objekt" }, run: () => 1 });\n`,
+    /^schema\.ts:2:\d+: "input" is no valid JSON Schema/,
+  ],
   "syntax.ts": [`${HEAD}export default task({\n  input: t.Object({}),,\n});\n`, /^syntax\.ts:3:\d+: /],
   "throws.ts": [`${HEAD}\nthrow new Error("no configuration\\nat all");\n`, /^throws\.ts:3:\d+: no configuration$/],
   "twice.ts": [fine('name: "quick"'), /^twice\.ts: there is a task "quick" already/],
@@ -40,6 +52,10 @@ const USABLE: Readonly<Record<string, string>> = {
   "lib/word.ts": 'export const word: string = "hey";',
   "node_modules/shout/package.json": '{ "name": "shout", "main": "index.js" }',
   "node_modules/shout/index.js": "module.exports = (word) => word.toUpperCase() + '!';",
+  "modern.ts": `${HEAD}import { word } from "modern"; export default task({ input: t.Object({}), run: () => word });`,
+  "node_modules/modern/package.json":
+    '{ "name": "modern", "type": "module", "exports": { ".": { "import": "./dist/main.js" } } }',
+  "node_modules/modern/dist/main.js": "export const word = 'exported';",
   // None of these is a task file.
   "types.d.ts": "declare const x: number;",
   "quick.test.ts": "throw new Error('a test');",
@@ -67,16 +83,17 @@ describe("a tasks folder", () => {
     const ada = await Client.register(url);
     const view = await View.open(ada);
     const known = (await ada.call("GET", "/tasks/definitions")).body as { name: string }[];
-    expect(known.map(({ name }) => name).sort()).toEqual(["another", "chatty", "later", "parse", "quick", "uses"]);
+    expect(known.map(({ name }) => name).sort()).toEqual(["another", "chatty", "later", "modern", "parse", "quick", "uses"]);
     expect(await ada.call("POST", "/tasks/syntax", {})).toMatchObject({ status: 404, body: { code: "unknown_task" } });
     const ids = [
       await ada.submit("uses"),
       await ada.submit("quick", { n: 4 }),
       await ada.submit("another"),
       await ada.submit("chatty"),
+      await ada.submit("modern"),
     ];
     await view.ended([...ids, await ada.submit("later")]);
-    expect(ids.map((id) => view.tasks.get(id)?.result)).toEqual(["HEY!another7", 8, 7, null]);
+    expect(ids.map((id) => view.tasks.get(id)?.result)).toEqual(["HEY!another7", 8, 7, null, "exported"]);
     expect((await ada.call("GET", `/tasks/${ids[3]}/logs`)).body).toMatchObject({
       items: [{ level: "info", message: "running" }],
     });

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,9 @@ import { PASSWORD } from "../support/accounts.ts";
 import { seededId, seedTasks } from "../support/seeded-tasks.ts";
 import { TestServer } from "../support/server.ts";
 import { SqlMeter } from "../support/sql-meter.ts";
+
+// Builds and starts what it looks at; the preload's limit holds for the first file of a run only.
+setDefaultTimeout(60_000);
 
 /*
  * Every route is called once with each of its filters, on a database with tasks in every status, and SQLite is asked how it

@@ -1,7 +1,10 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { realpathSync, statSync } from "node:fs";
 import { Bundles } from "../support/bundles.ts";
 import { executable } from "../support/executable.ts";
+
+// Builds and starts what it looks at; the preload's limit holds for the first file of a run only.
+setDefaultTimeout(60_000);
 
 /*
  * How much is loaded, and how large the executable is: the start's time and a thread's memory follow these. Whoever needs more for
@@ -27,23 +30,23 @@ const LOADED: readonly {
   {
     what: "a thread on the embedded broker",
     entries: ["src/workers/thread.ts"],
-    modules: 142,
-    bytes: 150 * KB,
+    modules: 150,
+    bytes: 160 * KB,
     without: [...MAIN_ONLY, "ioredis", "htmlparser2"],
   },
   {
     what: "a thread on Redis",
     entries: ["src/workers/thread.ts", "src/drivers/redis/thread-broker.ts", "src/drivers/system.ts"],
-    modules: 226,
-    bytes: 480 * KB,
+    modules: 236,
+    bytes: 490 * KB,
     without: [...MAIN_ONLY, "htmlparser2"],
   },
   {
     what: "the loader of task files",
     entries: ["src/workers/loader.ts"],
-    modules: 126,
-    bytes: 101 * KB,
-    without: [...MAIN_ONLY, "ioredis", "htmlparser2"],
+    modules: 235,
+    bytes: 365 * KB,
+    without: [...MAIN_ONLY.filter((name) => name !== "ajv" && name !== "croner"), "ioredis", "htmlparser2"],
   },
   {
     what: "every command",
@@ -79,7 +82,7 @@ describe("what is loaded at the start of", () => {
   });
 });
 
-test("the executable is no more than 13.9 MB larger than Bun itself", async () => {
+test("the executable is no more than 14.1 MB larger than Bun itself", async () => {
   const own = statSync(await executable()).size - statSync(realpathSync(process.execPath)).size;
-  expect(own).toBeLessThanOrEqual(13.9e6);
+  expect(own).toBeLessThanOrEqual(14.1e6);
 });

@@ -3,11 +3,11 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { AnyElysia } from "elysia";
 import type { TaskPolicy } from "../../src/domain/definition.ts";
+import { checkOf } from "../../src/domain/schema-check.ts";
 import { planOf } from "../../src/domain/workflow-plan.ts";
 import { type AppDeps, apiRoutes, createApp } from "../../src/http/app.ts";
 import { describeApi } from "../../src/http/docs.ts";
 import type { OpenApiDocument } from "../../src/http/openapi/document.ts";
-import { checkOf } from "../../src/services/schema-check.ts";
 import { builtinPolicies } from "../../src/tasks/builtin.ts";
 import { recordingLog } from "../support/manual-runtime.ts";
 
@@ -187,7 +187,7 @@ describe("the document", () => {
     expect(body?.schema).toEqual({ $ref: "#/components/schemas/WorkflowDescription" });
     const examples = Object.entries(body?.examples ?? {});
     expect(examples.map(([name]) => name)).toEqual(["chain", "group", "chord"]);
-    const known = new Map(builtinPolicies.map(({ name, input }) => [name, checkOf(input)]));
+    const known = new Map(builtinPolicies.map((policy) => [policy.name, checkOf(policy)]));
     for (const step of examples.flatMap(([, { value }]) => planOf(value).steps))
       if (!step.unresolved) expect(known.get(step.task)?.(step.input)).toEqual([]);
   });

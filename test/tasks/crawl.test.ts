@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
+import { resultCheckOf } from "../../src/domain/schema-check.ts";
 import { NonRetryableError, TaskError } from "../../src/tasks/artel.ts";
-import { crawl } from "../../src/tasks/parse/crawl.ts";
+import { crawl as crawlPages } from "../../src/tasks/parse/crawl.ts";
 import definition from "../../src/tasks/parse/definition.ts";
 import { policy } from "../../src/tasks/parse/policy.ts";
 import type { ParseOutput } from "../../src/tasks/parse/shapes.ts";
@@ -9,6 +10,15 @@ import { context, type Handler, html, Retry, rawServer, redirect, rejection, typ
 
 const links = (...hrefs: string[]) => hrefs.map((href) => `<a href="${href}">x</a>`).join(" ");
 const paths = (output: ParseOutput, { origin }: Site) => output.pages.map(({ url }) => url.replace(origin, ""));
+
+const misfits = resultCheckOf(definition.policy.output ?? {});
+
+/** Every result is as the definition says. */
+const crawl: typeof crawlPages = async (...call) => {
+  const output = await crawlPages(...call);
+  expect(misfits(JSON.parse(JSON.stringify(output)))).toEqual([]);
+  return output;
+};
 
 describe("one page", () => {
   test("gives exactly what the contract says", async () => {

@@ -23,8 +23,8 @@ type Check = (input: unknown) => readonly InputProblem[];
  */
 export async function fillIn(desk: Desk, { input }: Definition): Promise<unknown> {
   // The validator is large: only who needs it waits for it.
-  const { checkOf } = await import("../../services/schema-check.ts");
-  const check = checkOf(input);
+  const { checkOf } = await import("../../domain/schema-check.ts");
+  const check = checkOf({ input });
   const fields = fieldsOf(input);
   if (fields.length === 0) return check({}).length === 0 ? {} : await wholeInput(desk, check);
   if (desk.screen.interactive) desk.say(paint(desk.words.formHint, "dim", desk.look));

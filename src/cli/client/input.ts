@@ -40,9 +40,9 @@ export async function inputOf(
     if (!place) throw new UsageError(unknownField(name, flag, fieldsOf(schema), others));
     put(input as Input, place.path, read(flag, place, texts));
   }
-  const { checkOf } = await import("../../services/schema-check.ts");
+  const { checkOf } = await import("../../domain/schema-check.ts");
   // The check fills in defaults.
-  const [problem] = checkOf(schema)(structuredClone(input));
+  const [problem] = checkOf({ input: schema })(structuredClone(input));
   if (problem) throw new UsageError(inputProblem(problem, flags));
   return input;
 }

@@ -52,6 +52,8 @@ export interface Definition {
   readonly queue: string;
   /** JSON Schema. */
   readonly input: Readonly<Record<string, unknown>>;
+  /** JSON Schema; undefined: the task does not say. */
+  readonly output?: Readonly<Record<string, unknown>>;
   readonly timeout_ms: number;
   readonly max_attempts: number;
 }

@@ -87,7 +87,10 @@ export async function openapiDocument({ version, app, definitions }: DocumentPar
     return withErrorHeaders(mapSchemas(clean, refer));
   });
   const { paths, components } = shareRepeated(withTasks(described, definitions), errorName);
-  const inputs = Object.fromEntries(definitions.map((policy) => [inputName(policy), inputSchema(policy)]));
+  const inputs = Object.fromEntries(definitions.map((policy) => [inputName(policy), placed(policy.input, inputName(policy))]));
+  const outputs = Object.fromEntries(
+    definitions.flatMap((policy) => (policy.output ? [[outputName(policy), placed(policy.output, outputName(policy))]] : [])),
+  );
   return {
     openapi: "3.1.0",
     info: {
@@ -103,7 +106,7 @@ export async function openapiDocument({ version, app, definitions }: DocumentPar
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The `access_token` of POST /auth/login." },
       },
-      schemas: { ...schemas, ...inputs },
+      schemas: { ...schemas, ...inputs, ...outputs },
       ...components,
     },
   };
@@ -216,7 +219,7 @@ function submission(generic: Operation, policy: TaskPolicy): Operation {
   const { "404": _, ...responses } = generic.responses;
   const schema = { $ref: schemaPath(inputName(policy)) };
   const attempts = policy.retry.maxAttempts === 1 ? "one attempt" : `up to ${policy.retry.maxAttempts} attempts`;
-  const limits = `Queue \`${policy.queue}\`; ${attempts} of at most ${policy.timeoutMs / 1_000} s.`;
+  const limits = `Queue \`${policy.queue}\`; ${attempts} of at most ${policy.timeoutMs / 1_000} s.${policy.output ? ` The result: \`${outputName(policy)}\`.` : ""}`;
   return {
     ...generic,
     operationId: `submit_${policy.name}`,
@@ -230,7 +233,6 @@ function submission(generic: Operation, policy: TaskPolicy): Operation {
 
 /** No name of ours has a dot in it, and no two tasks share a name. */
 const inputName = ({ name }: TaskPolicy): string => `input.${name}`;
+const outputName = ({ name }: TaskPolicy): string => `output.${name}`;
 
-function inputSchema(policy: TaskPolicy): Schema {
-  return tidy(relocate(policy.input, schemaPath(inputName(policy))));
-}
+const placed = (schema: Schema, name: string): Schema => tidy(relocate(schema, schemaPath(name)));

@@ -1,4 +1,31 @@
-import type { TaskPolicy } from "../../domain/definition.ts";
+import type { JsonSchema, TaskPolicy } from "../../domain/definition.ts";
+
+const text = { type: "string" };
+const count = { type: "integer", minimum: 0 };
+const orNull = (type: string): JsonSchema => ({ type: [type, "null"] });
+const listOf = (items: JsonSchema): JsonSchema => ({ type: "array", items });
+
+function objectOf(properties: Readonly<Record<string, JsonSchema>>, optional: readonly string[] = []): JsonSchema {
+  return { type: "object", properties, required: Object.keys(properties).filter((name) => !optional.includes(name)) };
+}
+
+/** ParseOutput of shapes.ts. */
+const page = objectOf(
+  {
+    url: { ...text, description: "After redirects." },
+    status: { ...orNull("integer"), description: "Null: no answer came." },
+    title: orNull("string"),
+    description: orNull("string"),
+    lang: orNull("string"),
+    headings: listOf(objectOf({ level: { type: "integer", minimum: 1, maximum: 6 }, text })),
+    links: listOf(text),
+    words: count,
+    bytes: count,
+    elapsed_ms: { type: "number" },
+    error: { ...text, description: "Why the page could not be read." },
+  },
+  ["error"],
+);
 
 /** The task `parse` as plain data: the main thread needs no more, and so never loads the crawler. */
 export const policy: TaskPolicy = {
@@ -27,6 +54,7 @@ export const policy: TaskPolicy = {
     required: ["url"],
     additionalProperties: false,
   },
+  output: objectOf({ pages: listOf(page), links_total: count, pages_total: count }),
   timeoutMs: 600_000,
   retry: { maxAttempts: 3, backoffMs: 2_000, maxBackoffMs: 60_000 },
 };

@@ -1,0 +1,180 @@
+import type { InputProblem } from "../domain/errors.ts";
+import { Unavailable } from "../domain/errors.ts";
+import type { CodeCheck, CodeVerdict, FromLoader, ToLoader } from "./messages.ts";
+
+/** A thread that says nothing for so long while it has inputs is taken for stuck, in milliseconds: longer than its own limit. */
+const SILENCE_MS = 1_500;
+/** The same while it may be importing. */
+const IMPORT_MS = 5_000;
+/** So many inputs are in its hands at a time. */
+const WINDOW = 256;
+/** So many may wait. */
+const WAITING_MAX = 10_000;
+
+interface Check {
+  readonly id: number;
+  readonly task: string;
+  readonly file: string;
+  readonly input: unknown;
+  readonly resolve: (problems: readonly InputProblem[]) => void;
+  readonly reject: (error: Unavailable) => void;
+  /** It was there when a thread got stuck: now it is in a thread's hands alone, so that it is known which one it was. */
+  suspect: boolean;
+}
+
+/**
+ * One loader thread that checks inputs, and the inputs that wait for it. One that hangs or ends the thread is refused; the
+ * others are checked by the thread that follows.
+ */
+export class SchemaLane {
+  readonly #entry: URL;
+  /** Told of a task whose schema has hung. */
+  readonly #onHung: (task: string) => void;
+  #worker: Worker | undefined;
+  #ready = false;
+  #waiting: Check[] = [];
+  readonly #sent = new Map<number, Check>();
+  /** Files that this thread has imported. */
+  readonly #imported = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pumping = false;
+  #nextId = 1;
+  #closing = false;
+
+  constructor(entry: URL, onHung: (task: string) => void) {
+    this.#entry = entry;
+    this.#onHung = onHung;
+  }
+
+  /** @throws Unavailable as SchemaRunner */
+  check(task: string, file: string, input: unknown): Promise<readonly InputProblem[]> {
+    if (this.#waiting.length >= WAITING_MAX)
+      return Promise.reject(new Unavailable("schema_busy", "too many inputs wait to be checked: try again"));
+    const { promise, resolve, reject } = Promise.withResolvers<readonly InputProblem[]>();
+    this.#waiting.push({ id: this.#nextId++, task, file, input, resolve, reject, suspect: false });
+    this.#pumpSoon();
+    return promise;
+  }
+
+  /** Ends with what it has been given. */
+  close(): void {
+    this.#closing = true;
+    this.#endIfIdle();
+  }
+
+  /** Ends now; what waits is refused. */
+  stop(): void {
+    this.#closing = true;
+    this.#refuseAll("the service is ending");
+  }
+
+  #refuseAll(why: string): void {
+    const refused = [...this.#sent.values(), ...this.#waiting];
+    this.#sent.clear();
+    this.#waiting = [];
+    for (const check of refused) check.reject(new Unavailable("schema_failed", why));
+    this.#drop();
+  }
+
+  /** What comes in one turn goes out as one message. */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#waiting.length === 0) return this.#endIfIdle();
+    this.#worker ??= this.#start();
+    if (!this.#ready) return;
+    const taken = this.#take();
+    if (taken.length === 0) return;
+    for (const check of taken) this.#sent.set(check.id, check);
+    const checks: CodeCheck[] = taken.map(({ id, file, input }) => ({ id, file, input }));
+    this.#worker.postMessage({ kind: "check", checks: JSON.stringify(checks) } satisfies ToLoader);
+    this.#watch();
+  }
+
+  #take(): readonly Check[] {
+    const room = WINDOW - this.#sent.size;
+    const first = this.#waiting[0];
+    if (first?.suspect) return this.#sent.size === 0 ? this.#waiting.splice(0, 1) : [];
+    // Suspects stand first, and leave one by one.
+    const alone = [...this.#sent.values()].some(({ suspect }) => suspect);
+    return alone ? [] : this.#waiting.splice(0, room);
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#entry.href);
+    worker.onmessage = ({ data }: MessageEvent<FromLoader>) => {
+      if (worker !== this.#worker) return;
+      if (data.kind === "ready") this.#ready = true;
+      else if (data.kind === "imported") this.#imported.add(data.file);
+      else if (data.kind === "checked") for (const verdict of data.verdicts) this.#judge(verdict);
+      this.#watch();
+      this.#pump();
+    };
+    worker.onerror = (event) => event.preventDefault();
+    worker.addEventListener("close", () => {
+      if (worker !== this.#worker) return;
+      if (this.#ready) this.#stuck("its schema ended its thread");
+      else this.#refuseAll("the thread that checks inputs cannot be started");
+    });
+    return worker;
+  }
+
+  #judge({ id, problems, failed, late }: CodeVerdict): void {
+    const check = this.#sent.get(id);
+    if (!check) return;
+    this.#sent.delete(id);
+    if (problems) check.resolve(problems);
+    else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
+  }
+
+  /** Each word of the thread puts the limit off. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    if (this.#sent.size === 0) return;
+    const importing = [...this.#sent.values()].some(({ file }) => !this.#imported.has(file));
+    this.#timer = setTimeout(() => this.#stuck("it took too long"), importing ? IMPORT_MS : SILENCE_MS);
+  }
+
+  /** Gives the thread up. What was in its hands alone is to blame; else each is tried alone. */
+  #stuck(why: string): void {
+    this.#drop();
+    const held = [...this.#sent.values()];
+    this.#sent.clear();
+    const [only] = held;
+    if (only && (held.length === 1 || only.suspect)) {
+      this.#onHung(only.task);
+      only.reject(tookTooLong(only.task, why));
+    } else {
+      for (const check of held) check.suspect = true;
+      this.#waiting.unshift(...held);
+    }
+    this.#pump();
+  }
+
+  #endIfIdle(): void {
+    if (this.#closing && this.#sent.size === 0 && this.#waiting.length === 0) this.#drop();
+  }
+
+  #drop(): void {
+    clearTimeout(this.#timer);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    // One that is still starting is left to end by itself: to end it then has ended the process.
+    if (worker && this.#ready) worker.terminate();
+    this.#ready = false;
+    this.#imported.clear();
+  }
+}
+
+const tookTooLong = (task: string, why = "it took too long"): Unavailable =>
+  new Unavailable("schema_timeout", `the input could not be checked by the schema of the task "${task}": ${why}`);
+
+const notRun = (task: string, why: string | undefined): Unavailable =>
+  new Unavailable("schema_failed", `the schema of the task "${task}" could not be run`, { cause: new Error(why) });

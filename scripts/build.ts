@@ -41,8 +41,9 @@ const FLAGS = [
   // A service must not change with the folder it is started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
-  // Packages in the node_modules of a tasks folder are found by what their package.json says.
+  // What task files import is found where their packages' package.json and the tsconfig.json around them say.
   "--compile-autoload-package-json",
+  "--compile-autoload-tsconfig",
 ];
 
 export interface BuildOptions {

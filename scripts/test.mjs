@@ -52,7 +52,7 @@ async function bringPrograms() {
 }
 
 /** Suites that start servers run on the embedded broker and, where there is a redis-server, on Redis. */
-const ON_BOTH_BROKERS = new Set(["test/http", "test/e2e"]);
+const ON_BOTH_BROKERS = new Set(["test/http", "test/examples", "test/e2e"]);
 
 /** The test files, one process a folder: what crashes one takes the others not along. The slow ones come last. */
 function suites() {

@@ -3,6 +3,7 @@ import { backoffMs } from "../domain/retry.ts";
 import type { TaskFailure } from "../domain/task.ts";
 import type { Job, LogLine, Outcome } from "../ports/broker.ts";
 import type { Clock, Random } from "../ports/runtime.ts";
+import type { FetchError } from "../tasks/net/fetch-error.ts";
 import type { StopReason } from "./messages.ts";
 import type { Runnable } from "./schemas.ts";
 
@@ -170,6 +171,8 @@ export class Run {
     if (error instanceof RetryAsked) return error.delayMs;
     // By name, so that an error class of a file's own copy of the library counts as well.
     if (error instanceof Error && error.name === "NonRetryableError") return null;
+    // What ctx.fetch refuses, such as a private address, it would refuse again.
+    if (error instanceof Error && error.name === "FetchError" && (error as Partial<FetchError>).transient === false) return null;
     if (!this.#definition) return 1_000;
     return backoffMs(this.#definition.policy.retry, this.job.attempt, this.#host.random.fraction());
   }

@@ -9,6 +9,7 @@ import {
   progressBar,
   shortId,
   type TaskState,
+  taskDetails,
   taskLine,
   taskLines,
 } from "../../src/cli/client/show.ts";
@@ -87,6 +88,23 @@ describe("a task in a line", () => {
   test("lines up with others", () => {
     const [first, second] = taskLines([state({ name: "a" }), state({ name: "longer", status: "done" })], look(80));
     expect(first?.indexOf("▸")).toBe(second?.indexOf("✓") ?? -1);
+  });
+});
+
+describe("all of a task", () => {
+  const view = { ...state(), owner_id: "", queue: "default", max_attempts: 3, cancel_requested: false, seq: 1 };
+  const times = { created_at: "2026-01-01T00:00:00.000Z", run_at: null, started_at: null, finished_at: null };
+  const labels = (part: object): (string | undefined)[] =>
+    taskDetails({ ...view, ...times, ...part }, look(80)).map((line) => line.split(" ")[0]);
+
+  test("says when it begins where that is known and still to come, and why it waits", () => {
+    const run_at = "2099-01-01T00:00:00.000Z";
+    for (const status of ["scheduled", "retrying"]) expect(labels({ status, run_at })).toContain("begins");
+    expect(labels({ status: "scheduled", run_at: null })).not.toContain("begins");
+    expect(labels({ status: "queued", run_at, waiting: "no worker" })).not.toContain("begins");
+    expect(labels({ status: "queued" })).not.toContain("waiting");
+    const lines = taskDetails({ ...view, ...times, status: "queued", waiting: "no\x1b[2J worker" }, look(80));
+    expect(lines).toContain("waiting   no[2J worker");
   });
 });
 

@@ -100,6 +100,17 @@ describe("task show, logs, cancel and retry", () => {
     expect(await json("show", ids[0] as string)).toMatchObject({ task_id: ids[0], result: 2, args: { n: 1 } });
   });
 
+  test.concurrent("when one begins, or why it waits", async () => {
+    expect((await task(["show", ids[3] as string])).stdout).toMatch(/^begins +.*\d:\d\d/m);
+    await using idle = await Place.make();
+    idle.write(TASKS);
+    const { url } = await idle.serve(["--tasks", "tasks", "--threads", "0"]);
+    const ben = await Client.register(url, "ben");
+    const { stdout } = await task(["show", await ben.submit("quick", { n: 1 })], { ARTEL_SERVER: url, ARTEL_TOKEN: ben.token });
+    expect(stdout).toMatch(/^waiting +no worker/m);
+    expect(stdout).not.toMatch(/^begins/m);
+  });
+
   test.concurrent("what parse has read is a table", async () => {
     const { stdout } = await task(["show", ids[2] as string]);
     expect(stdout).toMatch(/^HTTP +words +links +page$/m);

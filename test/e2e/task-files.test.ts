@@ -46,12 +46,14 @@ const USABLE: Readonly<Record<string, string>> = {
   // Goes wrong after its import, while the loader is at the next file.
   "later.ts": `${HEAD}void Promise.reject(new Error("later")); setTimeout(() => { throw new Error("much later"); }, 1);
     export default task({ input: t.Object({}), run: () => "late" });`,
-  "uses.ts": `${HEAD}import shout from "shout"; import { word } from "./lib/word.ts"; import other from "./script.js";
+  "uses.ts": `${HEAD}import shout from "shout"; import { word } from "@/word"; import other from "./script.js";
     export default task({ input: t.Object({}), run: async () => shout(word) + other.policy.name + (await other.run({}, {} as never)) });`,
   "script.js": `${HEAD}export default task({ name: "another", input: t.Object({}), run: () => 7 });`,
   "lib/word.ts": 'export const word: string = "hey";',
-  "node_modules/shout/package.json": '{ "name": "shout", "main": "index.js" }',
-  "node_modules/shout/index.js": "module.exports = (word) => word.toUpperCase() + '!';",
+  "tsconfig.json": '{ "compilerOptions": { "paths": { "@/*": ["./lib/*"], "artel": ["./artel.d.ts"] } } }',
+  "artel.d.ts": 'declare module "artel" {}',
+  "node_modules/shout/package.json": '{ "name": "shout", "main": "./dist/main.cjs" }',
+  "node_modules/shout/dist/main.cjs": "module.exports = (word) => word.toUpperCase() + '!';",
   "modern.ts": `${HEAD}import { word } from "modern"; export default task({ input: t.Object({}), run: () => word });`,
   "node_modules/modern/package.json":
     '{ "name": "modern", "type": "module", "exports": { ".": { "import": "./dist/main.js" } } }',

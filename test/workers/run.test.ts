@@ -10,6 +10,7 @@ const files = new TaskFiles({
   throws: `input: t.Object({ code: t.String() }), retry: { attempts: 3, backoff: 1 }, run: ({ code }) => { throw (0, eval)(code); }`,
   coded: `input: t.Object({}), run: () => { throw new TaskError("no_luck", "try another day"); }`,
   final: `input: t.Object({}), retry: 5, run: () => { throw new NonRetryableError("never", "not in this life"); }`,
+  fetches: `input: t.Object({ url: t.String() }), retry: { attempts: 2, backoff: 1 }, run: async ({ url }, ctx) => (await ctx.fetch(url)).status`,
   again: `input: t.Object({}), retry: 2, run: (_, ctx) => ctx.attempt === 1 ? ctx.retryIn(15, "not yet") : "now"`,
   later: `input: t.Object({}), retry: 2, run: (_, ctx) => ctx.retryIn(1e300)`,
   flaky: `input: t.Object({}), retry: { attempts: 3, backoff: 1 }, run: (_, ctx) => { if (ctx.attempt < 3) throw new Error("attempt " + ctx.attempt); return ctx.attempt; }`,
@@ -84,6 +85,13 @@ describe("failures", () => {
     expect(again).toMatchObject({ status: "done", attempt: 2, result: '"now"' });
     expect(floor.notices.statuses(again.id)).toEqual(["queued", "in progress", "retrying", "queued", "in progress", "done"]);
     expect(await floor.run("flaky")).toMatchObject({ status: "done", attempt: 3, result: "3", error: null });
+  });
+
+  test("of ctx.fetch: what is refused is refused for good, what may come right is tried again", async () => {
+    const failed = { status: "failed", error: { code: "fetch_failed" } };
+    for (const url of ["ftp://example.com/", "http://127.0.0.1/"])
+      expect(await floor.run("fetches", { url })).toMatchObject({ ...failed, attempt: 1 });
+    expect(await floor.run("fetches", { url: "http://nowhere.invalid/" })).toMatchObject({ ...failed, attempt: 2 });
   });
 
   test("whatever is thrown becomes a code and a message of bounded length, and nothing else", async () => {

@@ -18,10 +18,13 @@ export interface TaskView {
   readonly max_attempts: number;
   readonly cancel_requested: boolean;
   readonly created_at: string;
-  readonly run_at: string;
+  /** Null: once what it waits for is done. */
+  readonly run_at: string | null;
   readonly started_at: string | null;
   readonly finished_at: string | null;
   readonly seq: number;
+  /** Why it is queued for longer than its turn. */
+  readonly waiting?: string;
 }
 
 /** What a socket tells of a task. */

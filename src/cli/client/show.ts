@@ -145,6 +145,8 @@ export function taskDetails(task: TaskView, look: Look): string[] {
     [labels.id, clean(task.task_id)],
     [labels.task, clean(task.name)],
     [labels.status, paint(clean(statusText(words, task.status)), STATUS_STYLES[task.status], look)],
+    [labels.waiting, task.waiting === undefined ? undefined : clean(task.waiting)],
+    [labels.begins, task.status === "scheduled" || task.status === "retrying" ? time(task.run_at) : undefined],
     [labels.progress, task.progress === null ? undefined : `${progressBar(task.progress)} ${percent(task.progress)}`],
     [labels.message, task.message === null ? undefined : clean(task.message)],
     [labels.error, task.error === null ? undefined : clean(`${task.error.code}: ${task.error.message}`)],

@@ -81,6 +81,8 @@ export const ENGLISH = {
     id: "id",
     task: "task",
     status: "status",
+    waiting: "waiting",
+    begins: "begins",
     progress: "progress",
     message: "message",
     attempt: "attempt",

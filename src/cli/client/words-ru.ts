@@ -87,6 +87,8 @@ export const RUSSIAN: Words = {
     id: "id",
     task: "задача",
     status: "статус",
+    waiting: "ожидание",
+    begins: "начнётся",
     progress: "ход",
     message: "сообщение",
     attempt: "попытка",

@@ -34,7 +34,8 @@ export interface TaskSummary<Name extends TaskName = TaskName> {
   max_attempts: number;
   cancel_requested: boolean;
   created_at: string;
-  run_at: string;
+  /** Null: once what it waits for in its workflow is done. */
+  run_at: string | null;
   started_at: string | null;
   finished_at: string | null;
   seq: number;

@@ -3,6 +3,7 @@
  */
 import { join } from "node:path";
 import type { Server } from "bun";
+import { openTaskServices } from "./compose-tasks.ts";
 import {
   brokerCheck,
   checkOf,
@@ -15,7 +16,6 @@ import {
   taskFilesCheck,
   type WorkerSettings,
 } from "./compose-workers.ts";
-import { openWorkflows } from "./compose-workflows.ts";
 import { Argon2Passwords } from "./drivers/argon2.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { EmbeddedBroker } from "./drivers/embedded/broker.ts";
@@ -29,12 +29,8 @@ import { Disk } from "./drivers/sqlite/disk.ts";
 import { directoryOf, refuseUnfit } from "./drivers/sqlite/inspect.ts";
 import { MetaRows } from "./drivers/sqlite/meta-rows.ts";
 import { migrateUp } from "./drivers/sqlite/migrate.ts";
-import { SqlitePauses } from "./drivers/sqlite/pauses.ts";
 import { preparedOn } from "./drivers/sqlite/prepared.ts";
-import { SqliteSchedules } from "./drivers/sqlite/schedules.ts";
 import { SqliteTasks } from "./drivers/sqlite/tasks.ts";
-import { SqliteUnitOfWork } from "./drivers/sqlite/unit-of-work.ts";
-import { SqliteWorkflows } from "./drivers/sqlite/workflows.ts";
 import { systemClock, systemRandom } from "./drivers/system.ts";
 import { type AppDeps, apiRoutes, createApp } from "./http/app.ts";
 import { clientAddress } from "./http/client-address.ts";
@@ -43,26 +39,13 @@ import { metricsText } from "./http/metrics.ts";
 import { Notifications } from "./http/notifications.ts";
 import { originCheck } from "./http/origins.ts";
 import { Topics } from "./http/topics.ts";
-import type { Broker, JobRef } from "./ports/broker.ts";
+import type { Broker } from "./ports/broker.ts";
 import type { Log } from "./ports/runtime.ts";
 import { Accounts } from "./services/accounts.ts";
-import { DefinitionRegistry } from "./services/definitions.ts";
-import { Dispatcher } from "./services/dispatcher.ts";
 import { Limits } from "./services/limits.ts";
-import { Pauses } from "./services/pauses.ts";
 import { Predecessor } from "./services/predecessor.ts";
-import { Quotas } from "./services/quotas.ts";
-import { Reconciler } from "./services/reconciler.ts";
-import { Recorder } from "./services/recorder.ts";
 import { Retention } from "./services/retention.ts";
 import { scheduleOwner } from "./services/schedule-owner.ts";
-import { Scheduler } from "./services/scheduler.ts";
-import { Schedules } from "./services/schedules.ts";
-import { Staffing } from "./services/staffing.ts";
-import { TaskCounts } from "./services/task-counts.ts";
-import { Tasks } from "./services/tasks.ts";
-import { Window } from "./services/window.ts";
-import { Workflows } from "./services/workflows.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
 import { flightKey, readFlights, removeFlights } from "./workers/flight.ts";
 import { listTaskFiles } from "./workers/task-files.ts";
@@ -149,57 +132,32 @@ interface Opened {
   readonly folder: TaskFolder;
 }
 
-async function assemble(
-  settings: ServerSettings,
-  log: Log,
-  directory: string,
-  { database, store, broker, secret, folder }: Opened,
-) {
+async function assemble(settings: ServerSettings, log: Log, directory: string, opened: Opened) {
+  const { database, store, broker, secret, folder } = opened;
   const clock = systemClock;
   const random = systemRandom;
-  const { db, orm } = database;
+  const { db } = database;
   const disk = new Disk(db.filename, log);
-  const work = new SqliteUnitOfWork(db, () => store.forget(), disk);
-
-  const window = new Window();
-  const quotas = new Quotas(store, { total: settings.maxQueued, perOwner: settings.maxQueuedPerUser });
-  const counts = new TaskCounts();
-  const topics = new Topics();
-  const dispatcher = new Dispatcher({ hub: broker, store, work, window, counters: [quotas, counts], log });
-  const schemas = schemaThreads(folder.loaded.sources);
-  const definitions = new DefinitionRegistry(folder.offered, schemas);
-  const workflowStore = new SqliteWorkflows(db, store.reader);
-  const shared = { store, workflows: workflowStore, work, dispatcher, definitions, notifier: topics, quotas, clock, log };
-  const { members, unique, feed, intake } = openWorkflows(shared);
-  const scheduler = new Scheduler({ ...shared, members });
-  const recorder = new Recorder({
-    hub: broker,
-    store,
-    work,
-    dispatcher,
-    notifier: topics,
-    members,
-    log,
-    onPutOff: (runAt) => scheduler.expect(runAt),
-  });
-  const flights = readFlights(directory);
-  const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
-  const policies = () => definitions.all();
-  const pauses = new Pauses({ ...shared, store: new SqlitePauses(preparedOn(db)), hub: broker, window, policies });
-  const staffing = new Staffing(broker, pauses, clock);
-  const reconciler = new Reconciler({ ...shared, hub: broker, recorder, members, wasRunning });
-  const tasks = new Tasks({ ...shared, hub: broker, recorder, scheduler, staffing, unique, members });
-  const workflows = new Workflows({ ...shared, hub: broker, recorder, members, intake });
-  const accountStore = sqliteAccounts(orm, disk);
+  const accountStore = sqliteAccounts(database.orm, disk);
   const passwords = new Argon2Passwords();
-  const accounts = new Accounts({
-    store: accountStore,
-    passwords,
-    signer: await jwtSigner(secret, clock),
-    limits: new Limits(),
-    clock,
-    random,
+  const signer = await jwtSigner(secret, clock);
+  const accounts = new Accounts({ store: accountStore, passwords, signer, limits: new Limits(), clock, random });
+  const topics = new Topics();
+  const schemas = schemaThreads(folder.loaded.sources);
+  const flights = readFlights(directory);
+  const core = openTaskServices({
+    ...opened,
+    disk,
+    notifier: topics,
+    offered: folder.offered,
+    schemas,
+    wasRunning: flights && ((ref) => flights.has(flightKey(ref))),
+    scheduleOwner: scheduleOwner({ store: accountStore, passwords, clock, random }),
+    maxQueued: settings.maxQueued,
+    maxQueuedPerUser: settings.maxQueuedPerUser,
+    log,
   });
+  const { work, workflowStore } = core;
   const meta = new MetaRows(preparedOn(db));
   const before = meta.get("worker");
   const worker = meta.set("worker", random.uuid());
@@ -213,20 +171,9 @@ async function assemble(
     { broker, worker, sources: folder.loaded.sources, redis: settings.redis, flights: directory },
     log,
   );
-  const schedules = new Schedules({
-    store: new SqliteSchedules(preparedOn(db)),
-    work,
-    tasks,
-    policies,
-    owner: scheduleOwner({ store: accountStore, passwords, clock, random }),
-    clock,
-    log,
-  });
   folder.watch(() => {
     schemas.renew(folder.loaded.sources);
-    definitions.replace(folder.offered);
-    pauses.renew();
-    schedules.renew().catch((error: unknown) => log.error("could not follow the schedules", { error: String(error) }));
+    core.renew(folder.offered);
     supervisor.renew(folder.loaded.sources);
   });
   const retention = new Retention({
@@ -242,19 +189,15 @@ async function assemble(
   const originAllowed = originCheck(settings.origins);
   const notifications = new Notifications({ accounts, store, workflows: workflowStore, topics, originAllowed, clock });
   const deps: AppDeps = {
+    ...core,
     accounts,
-    tasks,
-    workflows,
-    schedules,
-    pauses,
-    staffing,
     notifications,
     workers: () => broker.workers(),
     originAllowed,
     clientAddress: clientAddress(settings.trustProxy),
     origins: settings.origins,
     checks: () => ({
-      database: checkOf(work.trouble() ?? recorder.trouble, checkpoints.trouble),
+      database: checkOf(work.trouble() ?? core.recorder.trouble, checkpoints.trouble),
       broker: brokerCheck(broker),
       tasks: taskFilesCheck(folder),
     }),
@@ -262,12 +205,12 @@ async function assemble(
       version: settings.version,
       running: () => supervisor.running,
       service: {
-        accepted: () => counts.accepted,
-        ended: () => counts.ended,
-        pending: () => quotas.total,
-        inProgress: () => counts.inProgress,
-        inBroker: () => window.inBroker,
-        waiting: () => window.waiting,
+        accepted: () => core.counts.accepted,
+        ended: () => core.counts.ended,
+        pending: () => core.quotas.total,
+        inProgress: () => core.counts.inProgress,
+        inBroker: () => core.window.inBroker,
+        waiting: () => core.window.waiting,
         sockets: () => notifications.count,
       },
     }),
@@ -280,18 +223,10 @@ async function assemble(
 
     async start(server: Server<unknown>): Promise<void> {
       topics.attach(server);
-      quotas.load();
-      counts.load(store);
-      pauses.load();
-      dispatcher.load();
-      await workflows.start();
-      await feed.start();
-      recorder.start();
-      await reconciler.start();
+      await core.start();
       predecessor?.start();
       removeFlights(directory);
-      scheduler.start();
-      await schedules.start();
+      await core.startTimes();
       retention.start();
       watch.start();
       checkpoints.start();
@@ -302,17 +237,14 @@ async function assemble(
     /** Forward only: no new work, running work to its end or back to the queue, then what is stored, then the sockets. */
     async stop(deadlineMs: number, server: Server<unknown>): Promise<void> {
       folder.stop();
-      await schedules.stop();
-      await scheduler.stop();
+      await core.stopTimes();
       predecessor?.stop();
       watch.stop();
       checkpoints.stop();
       await supervisor.stop(deadlineMs);
       removeFlights(directory);
       await retention.stop();
-      await reconciler.stop();
-      await recorder.stop();
-      feed.stop();
+      await core.stop();
       notifications.closeAll("restart");
       await Promise.race([server.stop(), Bun.sleep(Math.min(250, Math.max(0, deadlineMs - clock.now())))]);
       await server.stop(true);

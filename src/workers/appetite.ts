@@ -4,8 +4,9 @@ const SHORT_MS = 2;
 const MEAN_SHARE = 0.05;
 
 /**
- * How many jobs a thread should have at a time. Short ones come in larger numbers, so that it need not wait for the next;
- * where one keeps the thread busy and others could not begin, fewer, until the thread is seen to run them side by side.
+ * How many jobs a thread should claim. Short ones come in large numbers, so that it need not wait for the next. Of others it
+ * doubles its share from claim to claim, so that a few which compute are spread over the threads of all machines; and where one
+ * keeps the thread busy and others could not begin, it takes fewer, until the thread is seen to run them side by side.
  */
 export class Appetite {
   readonly #atOnce: number;
@@ -23,8 +24,15 @@ export class Appetite {
     this.#room = atOnce;
   }
 
-  get jobs(): number {
-    return this.#meanMs < SHORT_MS ? this.#most : this.#room;
+  /** Whether the jobs of late were short; before the first one is over, they count as long. */
+  get short(): boolean {
+    return this.#meanMs < SHORT_MS;
+  }
+
+  /** How many more jobs it should have beside the `held` ones. */
+  jobsBeside(held: number): number {
+    if (this.short) return this.#most - held;
+    return Math.min(this.#room - held, Math.max(1, held));
   }
 
   /** A job is over. */

@@ -51,15 +51,21 @@ export class Consumer {
   /** There may be work. */
   look(): void {
     this.#appetite.runsBeside(this.#parts.running());
-    const room = this.#appetite.jobs - this.#held;
+    const room = this.#appetite.jobsBeside(this.#held);
     this.#again = true;
     if (this.#quiet || this.#claiming || room <= 0) return;
     this.#again = false;
     clearTimeout(this.#retry);
     this.#claiming = this.#claim(room).finally(() => {
       this.#claiming = undefined;
-      if (this.#again || this.#more) this.look();
+      if (this.#again || this.#more) this.#lookAgain();
     });
+  }
+
+  /** What it has just taken comes first where it may compute: meanwhile other threads take what is left. */
+  #lookAgain(): void {
+    if (this.#appetite.short || this.#held === 0) this.look();
+    else setImmediate(() => this.look());
   }
 
   /** No more claims. Resolves when one under way has been answered, and what it brought is given back. */

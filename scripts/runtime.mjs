@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** The running child gets what this process is told to do; a child in its own group hears of Ctrl-C only through us. */
-let child = null;
+/** The running children get what this process is told to do; a child in its own group hears of Ctrl-C only through us. */
+const children = new Set();
 let ended = null;
 let lastAt = 0;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
@@ -19,8 +19,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     const now = performance.now();
     if (now - lastAt < 300) return;
     lastAt = now;
-    child?.kill(signal === "SIGHUP" ? "SIGTERM" : signal);
-    if (!child) process.exit(exitCode(null, signal));
+    for (const child of children) child.kill(signal === "SIGHUP" ? "SIGTERM" : signal);
+    if (children.size === 0) process.exit(exitCode(null, signal));
   });
 }
 
@@ -30,23 +30,23 @@ function exitCode(code, signal) {
 }
 
 /**
- * Runs a program to its end with this process's streams (`stdout` may be sent elsewhere) and passes signals on to it.
+ * Runs a program to its end with this process's streams (`stdout` and `stderr` may be sent elsewhere) and passes signals on to it.
  *
  * @returns its exit code; 127 if it could not be started
  */
-export function run(command, args, { stdout = "inherit", timeoutMs, ...options } = {}) {
+export function run(command, args, { stdout = "inherit", stderr = "inherit", timeoutMs, ...options } = {}) {
   return new Promise((resolve) => {
     const started = spawn(command, args, {
       cwd: ROOT,
       detached: process.platform !== "win32",
-      stdio: ["inherit", stdout, "inherit"],
+      stdio: ["inherit", stdout, stderr],
       ...options,
     });
-    child = started;
+    children.add(started);
     const limit = timeoutMs && setTimeout(() => killGroup(started), timeoutMs);
     const done = (code) => {
       clearTimeout(limit);
-      child = null;
+      children.delete(started);
       resolve(code);
     };
     started.on("error", (error) => {

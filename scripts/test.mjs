@@ -2,7 +2,7 @@
  * `npm test`: brings whatever is missing, then runs the whole check. The last line is `N passed, N failed`.
  * A check such as the linter counts as one test, and so does a test process that ends otherwise than its report says.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { prepare, ROOT, run, stopIfTold } from "./runtime.mjs";
@@ -54,6 +54,9 @@ async function bringPrograms() {
 /** Suites that start servers run on the embedded broker and, where there is a redis-server, on Redis. */
 const ON_BOTH_BROKERS = new Set(["test/http", "test/examples", "test/e2e"]);
 
+/** Suites that wait for the most part, for leases to run out and the like: they run beside all others, and are told at the end. */
+const BESIDE = new Set(["test/outages"]);
+
 /** The test files, one process a folder: what crashes one takes the others not along. The slow ones come last. */
 function suites() {
   const folder = join(ROOT, "test");
@@ -66,6 +69,8 @@ function suites() {
   return [...groups].sort(([a], [b]) => rank(a) - rank(b));
 }
 
+const isBeside = ([folder]) => BESIDE.has(folder);
+
 /** Map.groupBy, which Node 20 lacks. */
 function groupBy(items, key) {
   const groups = new Map();
@@ -73,9 +78,9 @@ function groupBy(items, key) {
   return groups;
 }
 
-async function suite(bun, folder, files, reports, broker) {
+async function suite(bun, folder, files, reports, broker, streams = {}) {
   const name = broker === "embedded" ? folder : `${folder} on ${broker}`;
-  console.log(`\n== bun test ${name}`);
+  if (!streams.stdout) console.log(`\n== bun test ${name}`);
   const report = join(reports, `${name.replaceAll(/[/ ]/g, "-")}.xml`);
   const args = [
     "test",
@@ -85,7 +90,7 @@ async function suite(bun, folder, files, reports, broker) {
     ...files.map((file) => `./${file}`),
   ];
   const env = { ...process.env, ARTEL_TEST_BROKER: broker };
-  const code = await run(bun, args, { env, timeoutMs: SUITE_LIMIT_MS });
+  const code = await run(bun, args, { env, timeoutMs: SUITE_LIMIT_MS, ...streams });
   stopIfTold();
   const counts = readReport(report);
   if (code !== 0 && counts.failed === 0) {
@@ -93,6 +98,18 @@ async function suite(bun, folder, files, reports, broker) {
     counts.failed = 1;
   }
   count(name, counts);
+}
+
+/** Runs a suite whose output is shown once it has ended and all before it have. @returns what shows it */
+function suiteBeside(bun, folder, files, reports) {
+  const output = join(reports, `${folder.replaceAll("/", "-")}.log`);
+  const file = openSync(output, "w");
+  const ended = suite(bun, folder, files, reports, "embedded", { stdout: file, stderr: file });
+  return async () => {
+    await ended;
+    closeSync(file);
+    console.log(`\n== bun test ${folder}\n${readFileSync(output, "utf8")}`);
+  };
 }
 
 /** The totals of a JUnit report; none at all counts as a failure. */
@@ -112,10 +129,13 @@ await check("lint", bun, ["run", "lint"]);
 await check("build", bun, ["scripts/build.ts", "--if-stale"]);
 const reports = mkdtempSync(join(tmpdir(), "artel-test-"));
 try {
-  for (const [folder, files] of suites()) {
+  const [beside, inTurn] = [suites().filter(isBeside), suites().filter((one) => !isBeside(one))];
+  const show = beside.map(([folder, files]) => suiteBeside(bun, folder, files, reports));
+  for (const [folder, files] of inTurn) {
     await suite(bun, folder, files, reports, "embedded");
     if (ON_BOTH_BROKERS.has(folder) && hasProgram("redis-server")) await suite(bun, folder, files, reports, "redis");
   }
+  for (const one of show) await one();
 } finally {
   rmSync(reports, { recursive: true, force: true });
 }

@@ -13,6 +13,9 @@ const TASKS = 1_000;
 /** As many as a thread's slots take at a time. */
 const CLAIMED = 125;
 const CLAIMS = TASKS / CLAIMED;
+/** Rows of one kind are written up to 64 in a statement: so many statements for all at once, and for as many as are claimed. */
+const WRITES = 19;
+const CLAIM_WRITES = 8;
 const inputs = Array.from({ length: TASKS }, (_, x) => ({ x }));
 
 /** Once, however many tasks there are: a block of seqs is taken, what an owner has pending is counted, the owner's id is read. */
@@ -56,7 +59,8 @@ describe("statements for 1,000 tasks", () => {
     await using core = await warm(true);
     meter.reset();
     await Promise.all(inputs.map((input) => core.tasks.submit(ANNA, "job", input, {})));
-    expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "INSERT tasks": TASKS, ...RARE });
+    expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "INSERT tasks": WRITES, ...RARE });
+    expectWithin(meter.rows, { "INSERT tasks": TASKS, "INSERT meta": 1 });
   });
 
   test("submitted as a batch: one transaction", async () => {
@@ -64,7 +68,8 @@ describe("statements for 1,000 tasks", () => {
     await using core = await warm(true);
     meter.reset();
     await core.tasks.submitBatch(ANNA, "job", inputs, {});
-    expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "INSERT tasks": TASKS, ...RARE });
+    expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "INSERT tasks": WRITES, ...RARE });
+    expectWithin(meter.rows, { "INSERT tasks": TASKS, "INSERT meta": 1 });
   });
 
   test("with a key each: one look more", async () => {
@@ -90,7 +95,9 @@ describe("statements for 1,000 tasks", () => {
       await core.recorder.drained();
     }
     const pages = 2 * CLAIMS;
-    expectWithin(meter.kinds, { BEGIN: pages, COMMIT: pages, "UPDATE tasks": 2 * TASKS, "INSERT offsets": pages, ...RARE });
+    const writes = pages * CLAIM_WRITES;
+    expectWithin(meter.kinds, { BEGIN: pages, COMMIT: pages, "UPDATE tasks": writes, "INSERT offsets": pages, ...RARE });
+    expectWithin(meter.rows, { "UPDATE tasks": 2 * TASKS, "INSERT offsets": pages, "INSERT meta": 1 });
     expect(core.store.countPending()).toBe(0);
   });
 
@@ -103,10 +110,11 @@ describe("statements for 1,000 tasks", () => {
     expectWithin(meter.kinds, {
       BEGIN: CLAIMS,
       COMMIT: CLAIMS,
-      "UPDATE tasks": TASKS,
+      "UPDATE tasks": CLAIMS * CLAIM_WRITES,
       "INSERT offsets": CLAIMS,
       ...RARE,
     });
+    expectWithin(meter.rows, { "UPDATE tasks": TASKS, "INSERT offsets": CLAIMS, "INSERT meta": 1 });
     expect(core.store.countPending()).toBe(0);
   });
 
@@ -124,11 +132,12 @@ describe("statements for 1,000 tasks", () => {
     expectWithin(meter.kinds, {
       BEGIN: pages,
       COMMIT: pages,
-      "UPDATE tasks": TASKS + (TASKS - CLAIMED),
+      "UPDATE tasks": (pages - 1) * CLAIM_WRITES,
       "INSERT offsets": CLAIMS,
       ...RARE,
       "SELECT tasks": CLAIMS,
     });
+    expectWithin(meter.rows, { "UPDATE tasks": TASKS + (TASKS - CLAIMED), "INSERT offsets": CLAIMS, "INSERT meta": 1 });
   });
 
   test("that report their progress ten times: no statement for a report, one row each when it is saved", async () => {
@@ -147,7 +156,8 @@ describe("statements for 1,000 tasks", () => {
     expectWithin(meter.kinds, {});
     core.recorder.saveProgress();
     core.work.flush();
-    expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "UPDATE tasks": TASKS });
+    expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "UPDATE tasks": WRITES });
+    expectWithin(meter.rows, { "UPDATE tasks": TASKS });
   });
 
   test("listed: two statements a page where a filter is walked, else one; a single task is one", async () => {

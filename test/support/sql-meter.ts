@@ -41,9 +41,12 @@ export class SqlMeter implements Disposable {
 
   /** The same by what a statement does, to which table: `{"INSERT tasks": 1000, BEGIN: 1, …}`. */
   get kinds(): Record<string, number> {
-    const kinds: Record<string, number> = {};
-    for (const [text, count] of this.#counts) kinds[kindOf(text)] = (kinds[kindOf(text)] ?? 0) + count;
-    return kinds;
+    return this.#byKind(() => 1);
+  }
+
+  /** The rows that statements with lists of rows were given, by the same: `{"INSERT tasks": 1000}`. */
+  get rows(): Record<string, number> {
+    return this.#byKind((text) => text.match(/\(\?[?, ]*\)/g)?.length ?? 0);
   }
 
   reset(): void {
@@ -52,6 +55,15 @@ export class SqlMeter implements Disposable {
 
   [Symbol.dispose](): void {
     for (const undo of this.#undo) undo();
+  }
+
+  #byKind(weigh: (text: string) => number): Record<string, number> {
+    const kinds: Record<string, number> = {};
+    for (const [text, count] of this.#counts) {
+      const weight = weigh(text) * count;
+      if (weight > 0) kinds[kindOf(text)] = (kinds[kindOf(text)] ?? 0) + weight;
+    }
+    return kinds;
   }
 
   #watch(statement: object, text: string): void {

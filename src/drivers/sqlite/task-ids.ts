@@ -5,7 +5,8 @@ const PER_MS = 1_024;
 const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7([0-9a-f]{3})-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 /** Random tails taken from the system at a time: a call for each would cost more than all the rest of an id. */
 const TAILS = 256;
-const TAIL_BYTES = 9;
+/** Two for the bits beside the place and the variant, 15 for the rest. */
+const TAIL_DIGITS = 17;
 
 /**
  * The number that a task's id carries, which is its row's key: its millisecond and its place within it (RFC 9562, 6.2,
@@ -22,36 +23,50 @@ export function keyOfId(id: string): number | undefined {
 
 /** Makes ids whose keys only grow, also when the clock goes back. */
 export class TaskIds {
-  #last: number;
-  #tails = Buffer.alloc(0);
+  #key: number;
+  #id = "";
+  /** The first digits of an id of `#ms`, which many share. */
+  #head = "";
+  #ms = -1;
+  /** Random hex digits, of which `#at` are used. */
+  #tails = "";
   #at = 0;
 
   /** @param last the highest key that is taken; 0: none */
   constructor(last: number) {
-    this.#last = last;
+    this.#key = last;
   }
 
   /** @param now milliseconds since 1970 UTC */
   next(now: number): string {
-    this.#last = Math.max(this.#last + 1, now * PER_MS);
-    const ms = Math.floor(this.#last / PER_MS)
-      .toString(16)
-      .padStart(12, "0");
+    this.#key = Math.max(this.#key + 1, now * PER_MS);
+    const ms = Math.floor(this.#key / PER_MS);
+    if (ms !== this.#ms) this.#begin(ms);
     const tail = this.#tail();
-    const place = (((this.#last % PER_MS) << 2) | (Number.parseInt(tail.slice(0, 1), 16) & 3)).toString(16).padStart(3, "0");
+    const place = 0x7000 | ((this.#key % PER_MS) << 2) | (Number.parseInt(tail[0] as string, 16) & 3);
     // "8" to "b": the variant's two bits, then two random ones.
-    const variant = "89ab"[Number.parseInt(tail.slice(1, 2), 16) & 3];
-    return `${ms.slice(0, 8)}-${ms.slice(8)}-7${place}-${variant}${tail.slice(2, 5)}-${tail.slice(5, 17)}`;
+    const variant = "89ab"[Number.parseInt(tail[1] as string, 16) & 3];
+    this.#id = `${this.#head}${place.toString(16)}-${variant}${tail.slice(2, 5)}-${tail.slice(5)}`;
+    return this.#id;
   }
 
-  /** 18 random hex digits, of which an id needs 17. */
+  /** As `keyOfId`; of the id made last, whose row is about to be stored, it is known. */
+  keyOf(id: string): number | undefined {
+    return id === this.#id ? this.#key : keyOfId(id);
+  }
+
+  #begin(ms: number): void {
+    const digits = ms.toString(16).padStart(12, "0");
+    this.#head = `${digits.slice(0, 8)}-${digits.slice(8)}-`;
+    this.#ms = ms;
+  }
+
   #tail(): string {
-    if (this.#at + TAIL_BYTES > this.#tails.length) {
-      this.#tails = randomBytes(TAILS * TAIL_BYTES);
+    if (this.#at === this.#tails.length) {
+      this.#tails = randomBytes((TAILS * TAIL_DIGITS) / 2).toString("hex");
       this.#at = 0;
     }
-    const tail = this.#tails.toString("hex", this.#at, this.#at + TAIL_BYTES);
-    this.#at += TAIL_BYTES;
-    return tail;
+    this.#at += TAIL_DIGITS;
+    return this.#tails.slice(this.#at - TAIL_DIGITS, this.#at);
   }
 }

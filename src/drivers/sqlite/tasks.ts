@@ -21,7 +21,8 @@ import { type Prepared, preparedOn } from "./prepared.ts";
 import { purgeRows } from "./purge.ts";
 import { keyOfId, TaskIds } from "./task-ids.ts";
 import { TaskReader } from "./task-reader.ts";
-import { BODY_COLUMNS, COLUMNS, statusCode, type TaskRow } from "./task-rows.ts";
+import { BODY_COLUMNS, COLUMNS, type TaskRow } from "./task-rows.ts";
+import { TaskWrites } from "./task-writes.ts";
 import { UniqueRows } from "./unique-rows.ts";
 
 /**
@@ -33,6 +34,7 @@ export class SqliteTasks implements TaskStore {
   /** Tells this data directory from all others. */
   readonly directory: string;
   readonly #sql: Prepared;
+  readonly #writes: TaskWrites;
   readonly #lanes: LaneRows;
   readonly #ids: TaskIds;
   /** Dispatched tasks by id: as many as the window holds. */
@@ -48,6 +50,7 @@ export class SqliteTasks implements TaskStore {
 
   constructor(db: Database, uuid: () => string) {
     this.#sql = preparedOn(db);
+    this.#writes = new TaskWrites(db);
     this.#lanes = new LaneRows(this.#sql);
     this.reader = new TaskReader(this.#sql, this.#lanes);
     this.#backlog = new Backlog(this.#sql, this.#lanes, this.reader);
@@ -92,27 +95,9 @@ export class SqliteTasks implements TaskStore {
     idempotencyKey: string | null,
     workflow: string | null = null,
   ): StoredTask {
-    const n = keyOfId(task.id);
+    const n = this.#ids.keyOf(task.id);
     if (n === undefined) throw new Error(`"${task.id}" is no id of a task`);
-    this.#sql(
-      `INSERT INTO tasks (n, id, owner, lane, status, seq, attempt, max_attempts, fence, dispatched, deaths,
-         cancel_requested, created_at, run_at, idempotency_key, args) VALUES (?,?,?,?,?,?,?,?,?,?,0,0,?,?,?,?)`,
-    ).run(
-      n,
-      task.id,
-      task.owner,
-      this.#lanes.keyOf(task),
-      statusCode(task.status),
-      seq,
-      task.attempt,
-      task.maxAttempts,
-      task.fence,
-      task.dispatched ? 1 : 0,
-      task.createdAt,
-      task.runAt,
-      idempotencyKey,
-      args,
-    );
+    this.#writes.insert(n, task, this.#lanes.keyOf(task), seq, idempotencyKey, args);
     return this.#keep({ ...task, n, seq, ownerId, workflow });
   }
 
@@ -146,18 +131,15 @@ export class SqliteTasks implements TaskStore {
   }
 
   update(before: StoredTask, after: StoredTask): void {
-    // SQLite renews every index that a SET list names, so the two steps of each task name no more than they change.
-    if (before.seq === after.seq) this.#dispatch(after);
-    else if (before.status === "queued" && after.status === "in progress") this.#start(after);
-    else this.#updateAll(after);
+    // The one change without a new seq.
+    if (before.seq === after.seq) this.#writes.dispatch(after);
+    else if (before.status === "queued" && after.status === "in progress") this.#writes.start(after);
+    else this.#writes.update(after);
     this.#keep(after);
   }
 
   complete(_before: StoredTask, after: StoredTask, result: string): void {
-    this.#sql(
-      `UPDATE tasks SET status = ?, seq = ?, dispatched = 0, progress = ?, message = ?, error_code = NULL, error_message = NULL,
-         started_at = ?, finished_at = ?, result = ? WHERE n = ?`,
-    ).run(statusCode(after.status), after.seq, after.progress, after.message, after.startedAt, after.finishedAt, result, after.n);
+    this.#writes.complete(after, result);
     this.#keep(after);
   }
 
@@ -165,13 +147,9 @@ export class SqliteTasks implements TaskStore {
     this.#sql("UPDATE tasks SET args = ? WHERE n = ?").run(args, n);
   }
 
-  saveProgress({ id, n, fence, progress, message }: StoredTask): void {
-    this.#sql("UPDATE tasks SET progress = ?, message = ? WHERE n = ? AND fence = ? AND status = 2").run(
-      progress,
-      message,
-      n,
-      fence,
-    );
+  saveProgress(task: StoredTask): void {
+    const { id, fence, progress, message } = task;
+    this.#writes.progress(task);
     const live = this.#live.get(id);
     if (live?.status === "in progress" && live.fence === fence) this.#live.set(id, { ...live, progress, message });
   }
@@ -247,42 +225,6 @@ export class SqliteTasks implements TaskStore {
     this.#purgedSeq = Math.max(this.#purgedSeq, highestSeq);
     if (rows > 0) this.#meta.set("purged_seq", String(this.#purgedSeq));
     return { removed: rows, next };
-  }
-
-  /** Into the window: the one change without a new seq. */
-  #dispatch(task: StoredTask): void {
-    this.#sql("UPDATE tasks SET fence = ?, dispatched = ? WHERE n = ?").run(task.fence, task.dispatched ? 1 : 0, task.n);
-  }
-
-  #start(task: StoredTask): void {
-    this.#sql("UPDATE tasks SET status = 2, seq = ?, started_at = ?, progress = NULL, message = NULL WHERE n = ?").run(
-      task.seq,
-      task.startedAt,
-      task.n,
-    );
-  }
-
-  #updateAll(task: StoredTask): void {
-    this.#sql(
-      `UPDATE tasks SET status = ?, seq = ?, attempt = ?, fence = ?, dispatched = ?, deaths = ?, cancel_requested = ?, progress = ?,
-         message = ?, error_code = ?, error_message = ?, run_at = ?, started_at = ?, finished_at = ? WHERE n = ?`,
-    ).run(
-      statusCode(task.status),
-      task.seq,
-      task.attempt,
-      task.fence,
-      task.dispatched ? 1 : 0,
-      task.deaths,
-      task.cancelRequested ? 1 : 0,
-      task.progress,
-      task.message,
-      task.error?.code ?? null,
-      task.error?.message ?? null,
-      task.runAt,
-      task.startedAt,
-      task.finishedAt,
-      task.n,
-    );
   }
 
   #keep(task: StoredTask): StoredTask {

@@ -2,6 +2,7 @@ import type { Database, Statement } from "bun:sqlite";
 import { Unavailable } from "../../domain/errors.ts";
 import type { Transaction, UnitOfWork } from "../../ports/tasks.ts";
 import { Disk } from "./disk.ts";
+import { type PendingWrites, pendingOn } from "./pending-writes.ts";
 
 interface Item {
   readonly run: (tx: Transaction) => unknown;
@@ -47,6 +48,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
   #waiting: Item[] = [];
   /** Of the last group commit. */
   #lastSize = 0;
+  readonly #pending: PendingWrites;
   readonly #begin: Statement;
   readonly #commit: Statement;
 
@@ -55,6 +57,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
     this.#db = db;
     this.#onRollback = onRollback;
     this.#disk = disk;
+    this.#pending = pendingOn(db);
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
   }
@@ -130,7 +133,9 @@ export class SqliteUnitOfWork implements UnitOfWork {
     try {
       return this.#disk.store(() => {
         this.#begin.run();
+        this.#pending.begin();
         const value = work();
+        this.#pending.end();
         this.#commit.run();
         this.commits += 1;
         return value;
@@ -138,6 +143,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
     } catch (error) {
       // A full disk may have rolled back already.
       if (this.#db.inTransaction) this.#db.run("ROLLBACK");
+      this.#pending.drop();
       this.#onRollback();
       effects.rollback();
       throw error;

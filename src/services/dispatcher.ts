@@ -76,7 +76,7 @@ export class Dispatcher {
 
   /** Sends the job of a dispatched row again, at the same fence: the broker does not know it. */
   async resend(tasks: readonly TaskWithBody[]): Promise<void> {
-    for (const task of tasks) this.#window.carries(task.id, task.args.length);
+    for (const task of tasks) this.#window.carries(task, task.args.length);
     await this.#hub.enqueue(tasks.map((task) => toJob(task, task.args)));
   }
 
@@ -112,7 +112,7 @@ export class Dispatcher {
   }
 
   #send(tx: Transaction, task: StoredTask, args: string): void {
-    if (this.#window.carries(task.id, args.length)) tx.onRollback(() => this.#window.drops(task.id));
+    if (this.#window.carries(task, args.length)) tx.onRollback(() => this.#window.drops(task.id));
     tx.afterCommit(() => {
       if (this.#outbox.push(toJob(task, args)) === 1) queueMicrotask(() => this.#flush());
     });

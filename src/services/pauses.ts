@@ -7,6 +7,9 @@ import type { UnitOfWork } from "../ports/tasks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Window } from "./window.ts";
 
+/** Jobs of one user that wait in the broker though none of them may begin. */
+const AHEAD = 8;
+
 type Target = Pick<Pause, "kind" | "name">;
 
 interface Parts {
@@ -55,8 +58,9 @@ export class Pauses {
   /** The definitions, and with them the limits, have changed. */
   renew(): void {
     const { hub, window, dispatcher, policies } = this.#parts;
-    window.restrain(this.#paused.size === 0 ? undefined : (lane) => this.why(lane) !== undefined);
     const limits = policies().filter(({ concurrency, perUser, rate }) => concurrency ?? perUser ?? rate);
+    const perUser = new Map(limits.map((policy) => [policy.name, policy.perUser]));
+    window.restrain((lane) => (this.why(lane) === undefined ? aheadOf(perUser.get(lane.name)) : 0));
     const named = (kind: Pause["kind"]) => [...this.#paused].flatMap((key) => (key.startsWith(kind) ? [nameOf(key)] : []));
     // Where the broker is away it is told when it is back.
     void hub.restrain({ limits, pausedTasks: named("task"), pausedQueues: named("queue") });
@@ -118,6 +122,9 @@ export class Pauses {
     if (!known) throw new NotFound(`unknown_${kind}`, `there is no ${kind} "${name}"`);
   }
 }
+
+/** Of a task that each user may run so many of, no more wait in the broker than come next: the others there are to have room. */
+const aheadOf = (perUser: number | undefined): number | undefined => perUser && 2 * perUser + AHEAD;
 
 const keyOf = ({ kind, name }: Target): string => `${kind} ${name}`;
 const nameOf = (key: string): string => key.slice(key.indexOf(" ") + 1);

@@ -18,29 +18,46 @@ export const WINDOW: WindowLimits = { lane: 1_000, roomy: 25_000, total: 50_000,
 /** Inputs smaller than this are not worth counting: 50,000 of them stay within the bound anyway. */
 const COUNTED_BYTES = 1_024;
 
+/** How many jobs a lane may have in the broker at most: 0 where it is paused; undefined: as many as any other. */
+export type Restraint = (lane: Lane) => number | undefined;
+
+/**
+ * What all owners have queued of one task. Lines share the window evenly: one whose jobs nobody takes, or hardly anybody, because
+ * no worker serves it or a limit holds it back, leaves the others their room. One that came earlier may have more than its share
+ * until its jobs have run.
+ */
+interface Line {
+  readonly key: string;
+  lanes: number;
+  inBroker: number;
+  /** Of inputs that the broker holds, those of running tasks among them. */
+  bytes: number;
+  /** Its lanes with rows outside and room inside, in turn. */
+  hungry: LaneState[];
+}
+
 interface LaneState {
   readonly lane: Lane;
+  readonly key: string;
+  readonly line: Line;
   /** Queued jobs that the broker holds. */
   inBroker: number;
   /** Queued rows that it does not hold yet. */
   waiting: number;
   hungry: boolean;
-  /** What of it is in the broker takes no room that others could have. */
-  paused: boolean;
+  /** How many jobs it may have in the broker, whatever room there is. */
+  most: number;
 }
 
 /** Counts, per lane, what the broker holds and what waits outside, and says which lanes can take more. */
 export class Window {
   readonly #limits: WindowLimits;
   readonly #lanes = new Map<string, LaneState>();
-  /** Lanes with rows outside and room inside, in turn. */
-  #hungry: LaneState[] = [];
-  readonly #bytes = new Map<string, number>();
-  #totalBytes = 0;
-  /** Without what is paused. */
+  readonly #lines = new Map<string, Line>();
+  readonly #bytes = new Map<string, { readonly line: Line; readonly bytes: number }>();
   #inBroker = 0;
   #waiting = 0;
-  #isPaused: ((lane: Lane) => boolean) | undefined;
+  #restraint: Restraint | undefined;
 
   constructor(limits: WindowLimits = WINDOW) {
     this.#limits = limits;
@@ -57,9 +74,9 @@ export class Window {
   /** Whether a task that queues now goes straight to the broker: there is room, and nobody of its lane waits before it. */
   admits(task: Task): boolean {
     const state = this.#lanes.get(keyOf(task));
-    if (state ? state.paused : this.#isPaused?.(task)) return false;
-    if (this.#inBroker >= this.#limits.total || this.#totalBytes >= this.#limits.bytes) return false;
-    return state === undefined || (state.waiting === 0 && state.inBroker < this.#allowance());
+    if (state) return state.waiting === 0 && state.inBroker < this.#allowance(state) && this.#hasRoom(state.line);
+    const line = this.#lines.get(lineOf(task));
+    return this.#restraint?.(task) !== 0 && (line === undefined || this.#hasRoom(line));
   }
 
   /** Accounts for a stored change; called with the two exchanged it takes the change back. */
@@ -69,19 +86,21 @@ export class Window {
   }
 
   /** Notes the size of an input that the broker takes. @returns false when it is noted already, or not worth it */
-  carries(id: string, bytes: number): boolean {
-    if (bytes < COUNTED_BYTES || this.#bytes.has(id)) return false;
-    this.#bytes.set(id, bytes);
-    this.#totalBytes += bytes;
+  carries(task: Task, bytes: number): boolean {
+    if (bytes < COUNTED_BYTES || this.#bytes.has(task.id)) return false;
+    const line = this.#line(task);
+    this.#bytes.set(task.id, { line, bytes });
+    line.bytes += bytes;
     return true;
   }
 
   /** The broker lets go of an input. */
   drops(id: string): void {
-    const bytes = this.#bytes.get(id);
-    if (bytes === undefined) return;
+    const carried = this.#bytes.get(id);
+    if (carried === undefined) return;
     this.#bytes.delete(id);
-    this.#totalBytes -= bytes;
+    carried.line.bytes -= carried.bytes;
+    this.#forgetUnused(carried.line);
   }
 
   /** Adds rows found at the start. */
@@ -91,26 +110,27 @@ export class Window {
 
   /** The next lane to be fed, how many jobs it can take and how many bytes of inputs; undefined: none waits, or there is no room. */
   nextHungry(): { lane: Lane; room: number; bytes: number } | undefined {
-    const free = this.#limits.total - this.#inBroker;
-    const bytes = this.#limits.bytes - this.#totalBytes;
-    if (free <= 0 || bytes <= 0) return undefined;
-    for (let state = this.#hungry.shift(); state; state = this.#hungry.shift()) {
-      state.hungry = false;
-      const room = state.paused ? 0 : Math.min(this.#allowance() - state.inBroker, free);
-      if (state.waiting > 0 && room > 0) return { lane: state.lane, room, bytes };
-      this.#forgetEmpty(state);
+    for (const line of this.#lines.values()) {
+      while (line.hungry.length > 0 && this.#hasRoom(line)) {
+        const state = line.hungry.shift() as LaneState;
+        state.hungry = false;
+        const room = Math.min(this.#allowance(state) - state.inBroker, this.#share(this.#limits.total) - line.inBroker);
+        this.#forgetEmpty(state);
+        if (state.waiting <= 0 || room <= 0) continue;
+        // Lines take turns, too.
+        this.#lines.delete(line.key);
+        this.#lines.set(line.key, line);
+        return { lane: state.lane, room, bytes: this.#share(this.#limits.bytes) - line.bytes };
+      }
     }
     return undefined;
   }
 
-  /** Which lanes are paused from now on: they get no more jobs, and those that they have take no room. Undefined: none is. */
-  restrain(isPaused: ((lane: Lane) => boolean) | undefined): void {
-    this.#isPaused = isPaused;
+  /** How lanes are held back from now on. Undefined: none is. */
+  restrain(restraint: Restraint | undefined): void {
+    this.#restraint = restraint;
     for (const state of this.#lanes.values()) {
-      const paused = isPaused?.(state.lane) ?? false;
-      if (paused === state.paused) continue;
-      state.paused = paused;
-      this.#inBroker += paused ? -state.inBroker : state.inBroker;
+      state.most = restraint?.(state.lane) ?? Number.POSITIVE_INFINITY;
       this.#feedLater(state);
     }
   }
@@ -138,13 +158,20 @@ export class Window {
 
   /** One that still stands in the line of the hungry goes when its turn comes, or lanes that come and go would add up there. */
   #forgetEmpty(state: LaneState): void {
-    if (state.inBroker === 0 && state.waiting === 0 && !state.hungry) this.#lanes.delete(keyOf(state.lane));
+    if (state.inBroker !== 0 || state.waiting !== 0 || state.hungry || !this.#lanes.delete(state.key)) return;
+    state.line.lanes -= 1;
+    this.#forgetUnused(state.line);
+  }
+
+  #forgetUnused(line: Line): void {
+    if (line.lanes === 0 && line.bytes === 0) this.#lines.delete(line.key);
   }
 
   #change(state: LaneState, dispatched: boolean, by: number): void {
     if (dispatched) {
       state.inBroker += by;
-      if (!state.paused) this.#inBroker += by;
+      state.line.inBroker += by;
+      this.#inBroker += by;
     } else {
       state.waiting += by;
       this.#waiting += by;
@@ -152,17 +179,27 @@ export class Window {
     this.#feedLater(state);
   }
 
+  #hasRoom(line: Line): boolean {
+    const { total, bytes } = this.#limits;
+    return line.inBroker < this.#share(total) && line.bytes < this.#share(bytes);
+  }
+
+  /** What one line may have of the window. */
+  #share(whole: number): number {
+    return Math.ceil(whole / Math.max(1, this.#lines.size));
+  }
+
   /** How much one lane may have now. */
-  #allowance(): number {
+  #allowance({ most }: LaneState): number {
     const { lane, roomy = 0 } = this.#limits;
-    return this.#inBroker < roomy ? roomy : lane;
+    return Math.min(most, this.#inBroker < roomy ? roomy : lane);
   }
 
   /** Fed again once half empty, so that feeding moves hundreds of rows at a time. */
   #feedLater(state: LaneState): void {
-    if (state.hungry || state.paused || state.waiting <= 0 || state.inBroker > this.#allowance() / 2) return;
+    if (state.hungry || state.most <= 0 || state.waiting <= 0 || state.inBroker > this.#allowance(state) / 2) return;
     state.hungry = true;
-    this.#hungry.push(state);
+    state.line.hungry.push(state);
   }
 
   #state(lane: Lane): LaneState {
@@ -170,12 +207,25 @@ export class Window {
     let state = this.#lanes.get(key);
     if (!state) {
       const { queue, name, priority, owner } = lane;
-      const paused = this.#isPaused?.(lane) ?? false;
-      state = { lane: { queue, name, priority, owner }, inBroker: 0, waiting: 0, hungry: false, paused };
+      const line = this.#line(lane);
+      line.lanes += 1;
+      const most = this.#restraint?.(lane) ?? Number.POSITIVE_INFINITY;
+      state = { lane: { queue, name, priority, owner }, key, line, inBroker: 0, waiting: 0, hungry: false, most };
       this.#lanes.set(key, state);
     }
     return state;
   }
+
+  #line(lane: Lane): Line {
+    const key = lineOf(lane);
+    let line = this.#lines.get(key);
+    if (!line) {
+      line = { key, lanes: 0, inBroker: 0, bytes: 0, hungry: [] };
+      this.#lines.set(key, line);
+    }
+    return line;
+  }
 }
 
-const keyOf = (lane: Lane): string => `${lane.owner}\n${lane.priority}\n${lane.queue}\n${lane.name}`;
+const keyOf = ({ owner, priority, queue, name }: Lane): string => `${owner}\n${priority}\n${queue}\n${name}`;
+const lineOf = ({ queue, name }: Lane): string => `${queue}\n${name}`;

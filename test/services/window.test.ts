@@ -99,11 +99,51 @@ describe("the window", () => {
   test("inputs count by their bytes, and room comes back as their jobs end", () => {
     const window = new Window(LIMITS);
     const large = enter(window, queued(1));
-    window.carries(large.id, 10_000);
-    window.carries(large.id, 10_000);
+    window.carries(large, 10_000);
+    window.carries(large, 10_000);
     expect(window.admits(queued(2))).toBe(false);
     window.drops(large.id);
     expect(window.admits(queued(2))).toBe(true);
+  });
+
+  test("what one task has queued leaves others their share, be it jobs that nobody takes or large inputs", () => {
+    const window = new Window(LIMITS);
+    const stuck = [1, 2, 3, 4].flatMap((owner) => Array.from({ length: 4 }, () => enter(window, queued(owner))));
+    for (const task of stuck) if (task.dispatched) window.carries(task, 2_000);
+    expect(window.admits(queued(5))).toBe(false);
+    const other = Array.from({ length: 4 }, () => enter(window, queued(1, { name: "other" })));
+    expect(other.every(({ dispatched }) => dispatched)).toBe(true);
+    // Half of the window is the other one's: what left the first one's share does not come back.
+    const ended = stuck[0] as Task;
+    window.moved(ended, { ...ended, status: "cancelled", dispatched: false });
+    window.drops(ended.id);
+    expect(window.admits(queued(6))).toBe(false);
+    expect(enter(window, queued(2, { name: "other" })).dispatched).toBe(true);
+    expect(window.nextHungry()).toBeUndefined();
+  });
+
+  test("tasks with something outside and room inside are fed in turn, each by its share", () => {
+    const window = new Window({ ...LIMITS, lane: 100 });
+    for (const name of ["a", "b"]) for (const owner of [1, 2]) window.add(lane(owner, name), false, 99);
+    const fed = Array.from({ length: 4 }, () => window.nextHungry());
+    expect(fed.map((next) => [next?.lane.name, next?.lane.owner, next?.room])).toEqual([
+      ["a", 1, 5],
+      ["b", 1, 5],
+      ["a", 2, 5],
+      ["b", 2, 5],
+    ]);
+  });
+
+  test("nothing is left of lanes that are through", () => {
+    const window = new Window(LIMITS);
+    for (const name of ["a", "b"]) {
+      const task = enter(window, queued(1, { name }));
+      window.carries(task, 2_000);
+      window.moved(task, { ...task, status: "in progress" });
+      window.drops(task.id);
+    }
+    expect(Array.from({ length: 10 }, () => window.admits(enter(window, queued(9)))).filter(Boolean)).toHaveLength(3);
+    expect(Array.from({ length: 10 }, (_, i) => enter(window, queued(10 + i)).dispatched).filter(Boolean)).toHaveLength(6);
   });
 });
 
@@ -293,37 +333,44 @@ const work = (core: Core): Promise<void> => {
   return promise.finally(unsubscribe);
 };
 
-describe("what is paused", () => {
-  const paused = (name: string) => (each: Lane) => each.name === name;
+describe("what is held back", () => {
+  const most = (name: string, jobs: number) => (each: Lane) => (each.name === name ? jobs : undefined);
   const fill = (window: Window, owner: number, count: number, of: Partial<Task> = {}): boolean[] =>
-    Array.from({ length: count }, () => {
-      const task = queued(owner, of);
-      const admitted = window.admits(task);
-      window.moved(null, admitted ? dispatch(task) : task);
-      return admitted;
-    });
+    Array.from({ length: count }, () => enter(window, queued(owner, of)).dispatched);
 
-  test("takes no room from others, gets no more jobs, and is fed again when it is resumed", () => {
+  test("a paused task gets no more jobs, also where it had none, and is fed when it is resumed", () => {
     const window = new Window(LIMITS);
-    for (const owner of [1, 2, 3]) fill(window, owner, 5);
-    expect(window.inBroker).toBe(10);
-    expect(fill(window, 4, 1, { name: "other" })).toEqual([false]);
-    window.restrain(paused("job"));
-    expect(window.inBroker).toBe(0);
-    expect(window.nextHungry()?.lane).toMatchObject({ name: "other", owner: 4 });
-    expect(fill(window, 5, 1, { name: "other" })).toEqual([true]);
-    expect(fill(window, 5, 1)).toEqual([false]);
-    expect(window.queues().get("default")?.get("job")).toBe(16);
-    window.restrain(undefined);
-    expect(window.inBroker).toBe(11);
-  });
-
-  test("a lane that was waiting as it was paused is fed after it is resumed", () => {
-    const window = new Window(LIMITS);
-    window.restrain(paused("job"));
-    expect(fill(window, 1, 3)).toEqual([false, false, false]);
+    fill(window, 1, 5);
+    window.restrain(most("job", 0));
+    expect(fill(window, 2, 3)).toEqual([false, false, false]);
     expect(window.nextHungry()).toBeUndefined();
+    expect(fill(window, 2, 1, { name: "other" })).toEqual([true]);
+    expect(window.queues().get("default")?.get("job")).toBe(8);
     window.restrain(undefined);
-    expect(window.nextHungry()).toMatchObject({ lane: { owner: 1 }, room: 4 });
+    expect(window.nextHungry()).toMatchObject({ lane: { owner: 2 }, room: 1 });
   });
+
+  test("of a task with a limit for each user, a user has no more in the broker than may come next", () => {
+    const window = new Window(LIMITS);
+    window.restrain(most("job", 2));
+    expect([1, 2, 3, 4].map((owner) => fill(window, owner, 4).filter(Boolean).length)).toEqual([2, 2, 2, 2]);
+    expect(fill(window, 5, 1)).toEqual([true]);
+    expect(fill(window, 1, 3, { name: "other" })).toEqual([true, true, true]);
+  });
+});
+
+test("tasks that no worker serves, of many users, leave the workers theirs", async () => {
+  await using core = await openCore({ window: { lane: 5, total: 10, bytes: 1_000_000 } });
+  const inputs = Array.from({ length: 8 }, () => ({}));
+  for (const who of [ANNA, BEN, ADMIN]) await core.tasks.submitBatch(who, "other", inputs);
+  const sent = await core.tasks.submitBatch(ANNA, "job", inputs);
+  const got: string[] = [];
+  while (got.length < sent.length) {
+    const jobs = await core.hub.claim({ worker: "w", max: 2, alone: false, tasks: ["job"] });
+    got.push(...jobs.map(({ id }) => id));
+    for (const job of jobs) await core.settle(done(job));
+    if (jobs.length === 0) await work(core);
+  }
+  expect(got).toEqual(sent.map(({ id }) => id));
+  expect(core.store.countPending()).toBe(24);
 });

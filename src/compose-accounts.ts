@@ -31,7 +31,7 @@ export function openAccounts(directory: string, make: boolean, secret: string | 
   if (!existsSync(file)) {
     if (!make) throw new StartupError("no_database", `there is no ${file}: artel serve or artel user create makes one`);
     using migrations = openMigrations(path, "up");
-    migrations.up(undefined);
+    migrations.up();
   }
   refuseUnfit(file);
   const { db, orm, close } = openDatabase(file);

@@ -4,12 +4,20 @@ import { StartupError } from "./domain/errors.ts";
 import { holdDataDirectory } from "./drivers/data-directory.ts";
 import { openDatabase } from "./drivers/sqlite/database.ts";
 import { refuseUnfit } from "./drivers/sqlite/inspect.ts";
-import { type MigrateResult, type MigrationState, migrateDown, migrateUp, migrationStatus } from "./drivers/sqlite/migrate.ts";
+import {
+  type MigrateResult,
+  type MigrationState,
+  migrateDown,
+  migrateUp,
+  migrationStatus,
+  refuseUnknown,
+} from "./drivers/sqlite/migrate.ts";
 
 /** The migrations of one data directory. */
 export interface Migrations extends Disposable {
   status(): readonly MigrationState[];
-  up(to: string | undefined): MigrateResult;
+  /** As far as was said when it was opened. */
+  up(): MigrateResult;
   down(count: number): MigrateResult;
 }
 
@@ -17,9 +25,12 @@ export interface Migrations extends Disposable {
  * Opens a data directory for its migrations; to change it, it must be in nobody else's hands. Only `up` makes what is
  * not there.
  *
- * @throws StartupError `data_locked`, `data_unreadable`, `no_database`, `database_corrupt`, `database_unreadable`
+ * @param to the last migration that `up` is to apply; default: the newest
+ * @throws StartupError `migration_unknown`, `data_locked`, `data_unreadable`, `no_database`, `database_corrupt`, `database_unreadable`
  */
-export function openMigrations(directory: string, action: "status" | "up" | "down"): Migrations {
+export function openMigrations(directory: string, action: "status" | "up" | "down", to?: string): Migrations {
+  // Before anything is made.
+  if (action === "up" && to !== undefined) refuseUnknown(to);
   const file = join(resolve(directory), "artel.db");
   if (action !== "up" && !existsSync(file))
     throw new StartupError("no_database", `there is no ${file}: artel serve or artel migrate up makes one`);
@@ -29,7 +40,7 @@ export function openMigrations(directory: string, action: "status" | "up" | "dow
     const { db, close } = openDatabase(file);
     return {
       status: () => migrationStatus(db),
-      up: (to) => migrateUp(db, to === undefined ? {} : { to }),
+      up: () => migrateUp(db, to === undefined ? {} : { to }),
       down: (count) => migrateDown(db, count),
       [Symbol.dispose]() {
         close();

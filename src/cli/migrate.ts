@@ -18,13 +18,12 @@ export const migrateCommand: Command = {
       throw new UsageError(`artel migrate ${action} takes no "${count}"`);
     // --to says how far up; nothing else may take it and do otherwise than asked.
     if (action !== "up") readCall(`migrate ${action}`, args, ["data"], io.environment, 2);
-    using migrations = openMigrations(call.need("data"), action);
+    using migrations = openMigrations(call.need("data"), action, call.text("to"));
     if (action === "status") {
       for (const { tag, applied } of migrations.status()) io.out(`${applied ? "applied" : "pending"}  ${tag}`);
       return 0;
     }
-    const to = call.text("to");
-    const { tags, copy } = action === "up" ? migrations.up(to) : migrations.down(Number(count ?? "1"));
+    const { tags, copy } = action === "up" ? migrations.up() : migrations.down(Number(count ?? "1"));
     for (const tag of tags) io.out(`${action === "up" ? "applied" : "taken back"}  ${tag}`);
     if (tags.length === 0) io.out("nothing to do");
     if (copy !== null) io.out(`the database as it was: ${copy}`);

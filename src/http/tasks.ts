@@ -5,7 +5,7 @@ import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import type { Priority } from "../domain/task.ts";
 import type { Accounts } from "../services/accounts.ts";
-import { type Caller, checkDelay, type SubmitOptions, type Tasks } from "../services/tasks.ts";
+import { type BatchOptions, type Caller, checkDelay, type SubmitOptions, type Tasks } from "../services/tasks.ts";
 import { identifiedJsonBody, requireIdentity } from "./bearer.ts";
 import { readJson } from "./body.ts";
 import { describe, idempotencyKeyOf, json } from "./operation.ts";
@@ -191,7 +191,7 @@ function submitOptions(query: { delay?: string; priority?: Priority }, request: 
 }
 
 /** One key stands for one task, so it cannot stand for many. */
-function batchOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {
+function batchOptions(query: { delay?: string; priority?: Priority }, request: Request): BatchOptions {
   if (request.headers.has("idempotency-key")) {
     throw new InvalidInput(
       "invalid_idempotency_key",

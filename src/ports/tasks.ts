@@ -41,6 +41,12 @@ export interface TaskWithBody extends StoredTask {
   readonly result: string | null;
 }
 
+/** A task that an Idempotency-Key stands for. */
+export interface KeyedTask extends TaskWithBody {
+  /** Of the input that came with the key, where an earlier task was the answer; null: the task was made for it, with its args. */
+  readonly inputDigest: string | null;
+}
+
 export interface PageQuery {
   /** Undefined: everybody's. */
   readonly owner?: number | undefined;
@@ -106,7 +112,9 @@ export interface TaskStore {
     idempotencyKey: string | null,
     workflow?: string | null,
   ): StoredTask;
-  byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined;
+  byIdempotencyKey(owner: number, name: string, key: string): KeyedTask | undefined;
+  /** An Idempotency-Key of the task's owner, with an input of this digest, was answered with it and stands for it from now on. */
+  keepAnswer(key: string, task: StoredTask, inputDigest: string): void;
   /** The task that was last given this key; see `giveKey`. */
   byUniqueKey(key: string): StoredTask | undefined;
   /** The task has this key from now on. */

@@ -6,7 +6,8 @@ import type { BrokerHub, LogLine } from "../ports/broker.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock } from "../ports/runtime.ts";
-import type { Page, StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
+import type { KeyedTask, Page, StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
+import { digestOf } from "./digest.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
@@ -32,6 +33,9 @@ export interface SubmitOptions {
   /** Repeats with the same key, by the same caller for the same task, get the first one's task. */
   readonly idempotencyKey?: string;
 }
+
+/** One key stands for one task, so there is none for many. */
+export type BatchOptions = Omit<SubmitOptions, "idempotencyKey">;
 
 export interface ListQuery {
   readonly status?: Status;
@@ -95,7 +99,7 @@ export class Tasks {
     caller: Caller,
     name: string,
     inputs: readonly unknown[],
-    options: SubmitOptions = {},
+    options: BatchOptions = {},
   ): Promise<readonly StoredTask[]> {
     const known = this.#known(name);
     // Begun together: code that checks gets them as one.
@@ -196,7 +200,7 @@ export class Tasks {
     const { store, dispatcher, quotas, notifier, clock, scheduler } = this.#parts;
     const key = uniqueKey(policy, caller.n, args);
     const twin = key === undefined ? undefined : this.#parts.unique.pending(key);
-    if (twin) return twin;
+    if (twin) return this.#answer(twin, args, options);
     quotas.check(caller.n, 1);
     const now = clock.now();
     const accepted = life.accept(
@@ -221,13 +225,17 @@ export class Tasks {
     return task;
   }
 
+  /** With an earlier task, for which the key stands as if it had been made for it. */
+  #answer(twin: StoredTask, args: string, { idempotencyKey }: SubmitOptions): StoredTask {
+    if (idempotencyKey !== undefined) this.#parts.store.keepAnswer(idempotencyKey, twin, digestOf(JSON.parse(args)));
+    return twin;
+  }
+
   /** The task that this key was used for before, if its input was the same. */
   #repeated(caller: Caller, name: string, key: string, args: string): StoredTask | undefined {
     const earlier = this.#parts.store.byIdempotencyKey(caller.n, name, key);
     if (!earlier) return undefined;
-    if (earlier.args !== args && !Bun.deepEquals(JSON.parse(earlier.args), JSON.parse(args))) {
-      throw new Conflict("idempotency_conflict", "this Idempotency-Key was used with another input");
-    }
+    if (!hadInput(earlier, args)) throw new Conflict("idempotency_conflict", "this Idempotency-Key was used with another input");
     return earlier;
   }
 
@@ -253,6 +261,12 @@ export function checkDelay(delayMs: number): number {
 
 /** Whether something of this owner's is a caller's to see and to change. */
 export const mayTouch = (caller: Caller, task: { readonly owner: number }): boolean => task.owner === caller.n || caller.admin;
+
+/** Whether a task's key came with this input, as JSON text. */
+function hadInput(earlier: KeyedTask, args: string): boolean {
+  if (earlier.inputDigest !== null) return earlier.inputDigest === digestOf(JSON.parse(args));
+  return earlier.args === args || Bun.deepEquals(JSON.parse(earlier.args), JSON.parse(args));
+}
 
 const isDone = <T>(value: T | Promise<T>): value is T => !(value instanceof Promise);
 

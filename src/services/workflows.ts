@@ -1,7 +1,6 @@
 import { type ArtelError, Conflict, type InputProblem, InvalidInput, NotFound } from "../domain/errors.ts";
 import { pointerTo } from "../domain/json-pointer.ts";
 import * as life from "../domain/task.ts";
-import { uniqueText } from "../domain/unique.ts";
 import { statusOf } from "../domain/workflow.ts";
 import { type Plan, type PlannedStep, planOf } from "../domain/workflow-plan.ts";
 import type { BrokerHub } from "../ports/broker.ts";
@@ -9,6 +8,7 @@ import type { Definitions } from "../ports/definitions.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { StoredTask, UnitOfWork } from "../ports/tasks.ts";
 import type { Repeatable, StoredWorkflow, WorkflowPage, WorkflowStore } from "../ports/workflows.ts";
+import { digestOf } from "./digest.ts";
 import { HandedOn, TooLarge } from "./handed-on.ts";
 import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
@@ -200,8 +200,5 @@ const inStep = ({ path }: PlannedStep, problem: InputProblem): InputProblem => (
 });
 
 /** Equal descriptions have equal digests, in whatever order their fields came. */
-const digestOf = (description: unknown): string =>
-  new Bun.CryptoHasher("sha256").update(uniqueText(true, description)).digest("hex");
-
 /** One answer for what is not there and for what is somebody else's. */
 const notFound = (): ArtelError => new NotFound("workflow_not_found", "there is no such workflow");

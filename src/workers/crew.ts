@@ -6,6 +6,8 @@ import { type HandKind, SlotWorker, type WorkerEvents } from "./slot-worker.ts";
 /** A thread is replaced after so many jobs, or when its heap is larger than this after one: leaks do not add up. */
 const RECYCLE_JOBS = 500_000;
 const RECYCLE_HEAP_BYTES = 1024 * 1024 * 1024;
+/** At most so many times as many threads as serve are ending with what they run: each keeps its memory until then. */
+const ENDING_CREWS = 3;
 /** A thread that is not ready by then is taken for dead, in milliseconds. */
 const READY_MS = 30_000;
 /** After a thread that died before it was ready, in milliseconds. */
@@ -35,6 +37,8 @@ export class Crew {
   /** Threads started so far. */
   #count = 0;
   readonly #flightFiles = new Map<SlotWorker, string>();
+  /** The latest renewal that waits for old threads to end. */
+  #putOff: (() => void) | undefined;
 
   constructor(parts: Parts, events: Pick<WorkerEvents, "report" | "freed" | "line" | "ended"> & { ready(): void }) {
     this.#parts = parts;
@@ -58,12 +62,26 @@ export class Crew {
         removeFlight(this.#flightFiles.get(worker) ?? "");
         this.#flightFiles.delete(worker);
         this.#lost(worker);
+        this.#catchUp();
       },
     };
   }
 
   start(): void {
     this.#fill();
+  }
+
+  /**
+   * Runs what is to renew the crew: at once, or, while too many threads are still ending with what they ran before, as soon as
+   * enough of them have. Until then those that serve go on as they are. Of several that wait only the latest is run.
+   */
+  whenRenewable(run: () => void): void {
+    this.#putOff = undefined;
+    if (this.#renewable) return run();
+    this.#putOff = run;
+    this.#parts.log.warn("a change of the task files waits: too many threads still run the code from before", {
+      threads: this.#retiring.length,
+    });
   }
 
   /** New threads take the place of all, which end with what they are running. */
@@ -120,13 +138,30 @@ export class Crew {
   }
 
   get #serving(): number {
-    return [...this.#workers].filter(({ retiring }) => !retiring).length;
+    return this.#workers.size - this.#retiring.length;
+  }
+
+  get #retiring(): readonly SlotWorker[] {
+    return [...this.#workers].filter(({ retiring }) => retiring);
+  }
+
+  /** All that serve may retire as well. */
+  get #renewable(): boolean {
+    return this.#retiring.length + this.#parts.size <= ENDING_CREWS * this.#parts.size;
+  }
+
+  #catchUp(): void {
+    const run = this.#putOff;
+    if (!run || this.#stopped || this.#quiet || !this.#renewable) return;
+    this.#putOff = undefined;
+    this.#parts.log.info("the change of the task files that waited is taken up");
+    run();
   }
 
   /** One thread at a time; a new one takes its place at once. */
   #recycle(worker: SlotWorker): void {
     const worn = worker.ranJobs >= RECYCLE_JOBS || worker.heapBytes >= RECYCLE_HEAP_BYTES;
-    if (!worn || [...this.#workers].some(({ retiring }) => retiring)) return;
+    if (!worn || this.#retiring.length > 0) return;
     worker.retire();
     this.#parts.log.info("recycling a worker thread", { jobs: worker.ranJobs, heap_bytes: worker.heapBytes });
     this.#fill();

@@ -1,6 +1,5 @@
 /** What the main thread gets of a definition whose schemas are code. */
 import type { TaskDefinition, TaskPolicy } from "../domain/definition.ts";
-import { misfit } from "../domain/schema-check.ts";
 import { checkUnique } from "../tasks/schema.ts";
 import { type Converted, jsonSchemaOf, type Side } from "./json-schema.ts";
 import type { Gap } from "./messages.ts";
@@ -35,5 +34,7 @@ export async function describe({ policy, code }: TaskDefinition, file: string): 
 async function checkScheduled({ policy: { schedule }, code }: Pick<TaskDefinition, "policy" | "code">): Promise<void> {
   if (schedule === undefined || code?.input === undefined) return;
   const [problem] = await problemsOf(code.input, schedule.input);
-  if (problem) throw misfit(problem);
+  if (!problem) return;
+  const { misfit } = await import("../domain/schema-check.ts");
+  throw misfit(problem);
 }

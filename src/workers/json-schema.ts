@@ -5,7 +5,6 @@
 import { dirname } from "node:path";
 import type { JsonSchema } from "../domain/definition.ts";
 import { pointerOf } from "../domain/errors.ts";
-import { checkSchema } from "../domain/schema-check.ts";
 import type { StandardSchema } from "../domain/standard-schema.ts";
 
 /** `input`: of what is taken; `output`: of what is made of it. */
@@ -39,6 +38,8 @@ export async function jsonSchemaOf(schema: StandardSchema, side: Side, file: str
   };
   try {
     const made = steady(await convert(), await later(convert));
+    // The validator is loaded for schemas that are code alone.
+    const { checkSchema } = await import("../domain/schema-check.ts");
     checkSchema(made, side);
     const gap = places.size === 0 ? undefined : `"${side}": its code says more than JSON Schema can: ${[...places].join(", ")}`;
     return { schema: made, gap };

@@ -137,9 +137,13 @@ export class Supervisor implements Service {
 
   /**
    * Task files have changed: attempts that begin from now on run the new code, those under way end on the old one. What has not
-   * begun goes back at no cost.
+   * begun goes back at no cost. Where too many threads still end with older code, that is so later; see Crew.
    */
   renew(sources: readonly Source[]): void {
+    this.#crew.whenRenewable(() => this.#takeUp(sources));
+  }
+
+  #takeUp(sources: readonly Source[]): void {
     this.#offer.renew(sources);
     if (this.#parts.threads === 0 || this.#stopping !== undefined) return;
     this.#settlement.release(this.#crew.workers().flatMap(takeBack));

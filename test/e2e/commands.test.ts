@@ -125,6 +125,8 @@ describe("migrate", () => {
     await using place = await Place.make();
     expect(await place.run(["migrate", "status"])).toMatchObject({ code: 1, stderr: expect.stringContaining("artel.db") });
     expect(await place.run(["migrate", "down"])).toMatchObject({ code: 1, stderr: expect.stringContaining("artel.db") });
+    const unknown = await place.run(["migrate", "up", "--to", "nope"]);
+    expect(unknown).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^artel: .*"nope".*\n$/) });
     expect(existsSync(place.path("data"))).toBe(false);
 
     expect(await place.run(["migrate", "up"])).toMatchObject({ code: 0, stdout: expect.stringContaining("applied  0000_init") });

@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { lines, Place } from "../support/artel-process.ts";
 import { Client } from "../support/e2e-client.ts";
@@ -10,6 +10,17 @@ import { LIMIT_MS } from "../support/waiting.ts";
 setDefaultTimeout(LIMIT_MS);
 
 const TSC = join(import.meta.dir, "../../node_modules/typescript-7/bin/tsc");
+
+const NPM_PACKAGE = '{ "name": "mine", "version": "1.0.0", "main": "index.js", "license": "ISC", "type": "commonjs" }';
+const BUN_PACKAGE = '{ "name": "mine", "module": "index.ts", "type": "module", "private": true }';
+const BUN_TSCONFIG = `{
+  "compilerOptions": {
+    // With comments, as there.
+    "lib": ["ESNext"], "target": "ESNext", "module": "Preserve", "moduleDetection": "force", "jsx": "react-jsx", "allowJs": true,
+    "types": ["bun-types"], "moduleResolution": "bundler", "allowImportingTsExtensions": true, "verbatimModuleSyntax": true,
+    "noEmit": true, "strict": true, "skipLibCheck": true, "noUncheckedIndexedAccess": true, "noImplicitOverride": true
+  }
+}`;
 
 /** What a type checker says of a folder, by lines; it finds nothing but what lies there. */
 async function typeErrors(folder: string): Promise<string[]> {
@@ -24,7 +35,11 @@ describe("artel init", () => {
     await using place = await Place.make();
     const { code, stdout, stderr } = await place.run(["init"]);
     expect([code, stderr]).toEqual([0, ""]);
-    expect(stdout).toContain("artel serve --tasks tasks\n");
+    expect(lines(stdout)).toEqual([
+      "wrote into tasks: hello.ts, artel.d.ts, tsconfig.json, package.json",
+      "serve it:   artel serve --tasks tasks",
+      "check it:   artel check tasks",
+    ]);
     expect(Object.keys(place.contents()).sort()).toEqual(
       ["artel", "tasks", ...["artel.d.ts", "hello.ts", "package.json", "tsconfig.json"].map((name) => `tasks/${name}`)].map(
         (name) => place.path(name),
@@ -112,14 +127,73 @@ describe("artel init", () => {
     ]);
   });
 
-  test("never writes over a file: 1, one line, and nothing is changed", async () => {
+  test("adds what is missing to a project, as `npm init -y` writes it, and leaves its files as they are", async () => {
     await using place = await Place.make();
-    place.write({ "tasks/hello.ts": "mine" });
-    const before = place.contents();
-    const { code, stdout, stderr } = await place.run(["init", "tasks"]);
-    expect([code, stdout, stderr]).toEqual([1, "", "artel: tasks/hello.ts is there already: name another folder\n"]);
-    expect(place.contents()).toEqual(before);
+    place.write({ "mine/package.json": NPM_PACKAGE });
+    const { code, stdout, stderr } = await place.run(["init", "mine"]);
+    expect([code, stderr, ...lines(stdout)]).toEqual([
+      0,
+      "",
+      "wrote into mine: hello.ts, artel.d.ts, tsconfig.json",
+      "left as it was: package.json",
+      "serve it:   artel serve --tasks mine",
+      "check it:   artel check mine",
+    ]);
+    expect(readFileSync(place.path("mine/package.json"), "utf8")).toBe(NPM_PACKAGE);
+    expect(await typeErrors(place.path("mine"))).toEqual([]);
+    expect(await place.run(["check", "mine"])).toMatchObject({ code: 0, stdout: "ok      mine/hello.ts: POST /tasks/hello\n" });
+    const { url } = await place.serve(["--tasks", "mine", "--threads", "1"]);
+    const ada = await Client.register(url);
+    const view = await View.open(ada);
+    const id = await ada.submit("hello", { name: "Ada", times: 1 });
+    await view.ended([id]);
+    expect(view.tasks.get(id)).toMatchObject({ status: "done" });
+    view.close();
+  });
+
+  test("the same as `bun init` writes it, and says what else there is taken for a task file", async () => {
+    await using place = await Place.make();
+    const project = { "package.json": BUN_PACKAGE, "tsconfig.json": BUN_TSCONFIG, "index.ts": 'console.log("mine");' };
+    place.write(Object.fromEntries(Object.entries(project).map(([name, text]) => [`mine/${name}`, text])));
+    const { code, stdout, stderr } = await place.run(["init", "mine"]);
+    expect([code, stderr, ...lines(stdout)]).toEqual([
+      0,
+      "",
+      "wrote into mine: hello.ts, artel.d.ts",
+      "left as it was: tsconfig.json, package.json",
+      "an editor completes where tsconfig.json includes artel.d.ts and the task files",
+      "taken for task files too, for they lie beside them: index.ts",
+      "serve it:   artel serve --tasks mine",
+      "check it:   artel check mine",
+    ]);
+    for (const [name, text] of Object.entries(project)) expect(readFileSync(place.path("mine", name), "utf8")).toBe(text);
+    symlinkSync(join(import.meta.dir, "../../node_modules"), place.path("mine/node_modules"));
+    expect(await typeErrors(place.path("mine"))).toEqual([]);
+    expect((await place.run(["check", "mine"])).stdout).toContain("ok      mine/hello.ts: POST /tasks/hello\n");
+  });
+
+  test("never writes over a file of a task or its types: 1, one line that names each, and nothing is changed", async () => {
+    await using place = await Place.make();
+    const refused = async (files: Record<string, string>, names: string) => {
+      place.write(files);
+      const before = place.contents();
+      const { code, stdout, stderr } = await place.run(["init", "tasks"]);
+      expect([code, stdout, stderr]).toEqual([1, "", `artel: ${names} there already: name another folder\n`]);
+      expect(place.contents()).toEqual(before);
+    };
+    await refused({ "tasks/hello.ts": "mine" }, "tasks/hello.ts is");
+    await refused({ "tasks/artel.d.ts": "mine" }, "tasks/hello.ts and tasks/artel.d.ts are");
     expect(readFileSync(place.path("tasks/hello.ts"), "utf8")).toBe("mine");
+  });
+
+  test("where one of the files cannot be written there is none: 1, one line", async () => {
+    await using place = await Place.make();
+    mkdirSync(place.path("tasks"));
+    // A link to nowhere is no file that is there, nor one that can be made.
+    symlinkSync(place.path("nowhere/else"), place.path("tasks/package.json"));
+    const { code, stdout, stderr } = await place.run(["init"]);
+    expect([code, stdout, lines(stderr)]).toEqual([1, "", [expect.stringMatching(/^artel: cannot write tasks: /)]] as never);
+    expect(readdirSync(place.path("tasks"))).toEqual(["package.json"]);
   });
 });
 

@@ -40,6 +40,7 @@ export async function checked(artel: Artel): Promise<void> {
   const greetings: string[] | undefined = task.result?.greetings;
   const kept: TaskId<"greet"> = id;
   const anyTask = await artel.get(asText);
+  const workflow: string | undefined = anyTask.workflow_id ?? anyTask.waiting;
   const name: "greet" | "zodded" | "parse" = anyTask.name;
   const { year } = await artel.run("zodded", { name: "Ada", when: "2020-01-01" });
   const n: number = year + (greetings?.length ?? 0);
@@ -56,7 +57,7 @@ export async function checked(artel: Artel): Promise<void> {
   task.result?.greetings.toUpperCase(); // wrong
   await artel.list({ name: "nobody" }); // wrong
   const other: TaskId<"zodded"> = id; // wrong
-  console.log(name, n, other);
+  console.log(name, n, other, workflow);
 }
 
 const [, , server = "", email = "", password = ""] = process.argv;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Job } from "../../src/ports/broker.ts";
 import { expectWithin } from "../support/bounds.ts";
-import { ANNA, type Core, done, openCore } from "../support/core.ts";
+import { ANNA, type Core, done, openCore, policy } from "../support/core.ts";
 import { SqlMeter } from "../support/sql-meter.ts";
 
 /*
@@ -78,6 +78,22 @@ describe("statements for 1,000 tasks", () => {
     meter.reset();
     await Promise.all(inputs.map((input, i) => core.tasks.submit(ANNA, "job", input, { idempotencyKey: `key-${i}` })));
     expectWithin(meter.kinds, { BEGIN: 1, COMMIT: 1, "INSERT tasks": TASKS, ...RARE, "SELECT tasks": TASKS + 4 });
+  });
+
+  test("with a key each, answered with one unique task: a look for each key, a look for the task, and the answer is kept", async () => {
+    using meter = new SqlMeter();
+    const only = { ...policy("only"), unique: [] };
+    await using core = await openCore({ idle: true, policies: [only] });
+    await core.tasks.submit(ANNA, "only", { x: 0 }, {});
+    meter.reset();
+    await Promise.all(inputs.map((input, i) => core.tasks.submit(ANNA, "only", input, { idempotencyKey: `key-${i}` })));
+    expectWithin(meter.kinds, {
+      BEGIN: 1,
+      COMMIT: 1,
+      "SELECT tasks": TASKS,
+      "SELECT unique_keys": TASKS,
+      "INSERT answered_keys": TASKS,
+    });
   });
 
   test("run, where starts are recorded apart from ends: two rows written, two transactions a claim", async () => {

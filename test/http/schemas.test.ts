@@ -56,6 +56,24 @@ describe("an input whose schema is code", () => {
     expect((await admin.task(id)).args).toEqual({ key: "by schedule" });
   });
 
+  test("an Idempotency-Key that a unique task was the answer to stands for it for good; another input 409", async () => {
+    const gate = gates.add();
+    const socket = await ada.socket();
+    const first = await ada.submit("unique", { key: "once", gate: gate.url });
+    const again = (input: unknown) => ada.post("/tasks/unique", input, { "idempotency-key": "once" });
+    expect(await (await again({ key: "once" })).json()).toMatchObject({ task_id: first });
+    gate.open();
+    expect((await socket.ended(first)).status).toBe("done");
+    const late = await again({ key: "once" });
+    expect([late.status, late.headers.get("location"), await late.json()]).toEqual([
+      202,
+      `/tasks/${first}`,
+      { task_id: first, status: "done" },
+    ]);
+    expect(await problem(await again({ key: "twice" }))).toMatchObject({ status: 409, code: "idempotency_conflict" });
+    expect(await ada.submit("unique", { key: "once" })).not.toBe(first);
+  });
+
   test("an attempt whose input is refused by then fails for good", async () => {
     const file = join(folder.path, "moods");
     expect(await ada.run("moody", { file })).toMatchObject({

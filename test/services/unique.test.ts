@@ -65,6 +65,59 @@ describe("a unique task", () => {
     expect((await core.tasks.submit(ANNA, "job", { url: "a" })).id).toBe(first.id);
   });
 
+  test("stands for the Idempotency-Key that it was the answer to, with the input that came, after its end too", async () => {
+    await using core = await open();
+    const key = { idempotencyKey: "k" };
+    const first = await core.tasks.submit(ANNA, "job", { url: "a", n: 1 });
+    expect((await core.tasks.submit(ANNA, "job", { url: "a", n: 2 }, key)).id).toBe(first.id);
+    const repeat = (input: object) => core.tasks.submit(ANNA, "job", input, key);
+    expect((await repeat({ n: 2, url: "a" })).id).toBe(first.id);
+    for (const other of [
+      { url: "b", n: 2 },
+      { url: "a", n: 1 },
+    ]) {
+      await expect(repeat(other)).rejects.toMatchObject({ code: "idempotency_conflict" });
+    }
+    for (const job of await core.claim()) await core.settle(done(job));
+    expect(await repeat({ url: "a", n: 2 })).toMatchObject({ id: first.id, status: "done" });
+    await expect(repeat({ url: "a", n: 1 })).rejects.toMatchObject({ code: "idempotency_conflict" });
+    // Nobody else's, and no other task's.
+    const others = [
+      await core.tasks.submit(BEN, "job", { url: "a", n: 2 }, key),
+      await core.tasks.submit(ANNA, "all", { url: "a", n: 2 }, key),
+    ];
+    expect(others.map(({ id }) => id)).not.toContain(first.id);
+    await using again = await openCore({ file: core.snapshot(), clock: core.clock, policies: [any("job")] });
+    // Whatever the task's file says by now.
+    expect((await again.tasks.submit(ANNA, "job", { url: "a", n: 2 }, key)).id).toBe(first.id);
+    expect((await again.tasks.submit(ANNA, "job", { url: "a", n: 2 })).id).not.toBe(first.id);
+  });
+
+  test("answers any number of keys, its own too, and each stands for it", async () => {
+    await using core = await open();
+    const submit = (idempotencyKey: string) => core.tasks.submit(ANNA, "all", { url: "a" }, { idempotencyKey });
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i % 5}`);
+    const { id } = await submit("own");
+    await Promise.all(keys.map(submit));
+    await core.tasks.cancel(ANNA, id);
+    for (const key of ["own", ...keys]) expect((await submit(key)).id).toBe(id);
+    expect(core.db.query("SELECT count(*) AS n FROM answered_keys").get()).toEqual({ n: 5 });
+    expect((await submit("new")).id).not.toBe(id);
+  });
+
+  test("retention takes the Idempotency-Keys along that it was the answer to", async () => {
+    await using core = await open();
+    const { id } = await core.tasks.submit(ANNA, "job", { url: "a" });
+    const repeat = () => core.tasks.submit(ANNA, "job", { url: "a" }, { idempotencyKey: "k" });
+    expect((await repeat()).id).toBe(id);
+    expect(core.db.query("SELECT count(*) AS n FROM answered_keys").get()).toEqual({ n: 1 });
+    await core.tasks.cancel(ANNA, id);
+    manual(core).advance(1_000);
+    core.store.purge(core.clock.now(), 0, 10);
+    expect(core.db.query("SELECT count(*) AS n FROM answered_keys").get()).toEqual({ n: 0 });
+    expect(await repeat()).toMatchObject({ status: "queued" });
+  });
+
   test("retention takes its key along", async () => {
     await using core = await open();
     const { id } = await core.tasks.submit(ANNA, "job", { url: "a" });

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { threadId } from "node:worker_threads";
+import type { StoredTask } from "../../src/ports/tasks.ts";
 import type { FromThread } from "../../src/workers/messages.ts";
 import { type Hand, type HandKind, SlotWorker } from "../../src/workers/slot-worker.ts";
 import { SlotTable } from "../../src/workers/slots.ts";
@@ -184,6 +185,67 @@ describe("threads", () => {
     await stopped;
     for (const task of tasks) expect(await floor.ended(task)).toMatchObject({ status: "done" });
     expect(kind.hands).toHaveLength(4);
+  });
+
+  describe("renewed while long tasks run there", () => {
+    /** One thread that serves, and beside it as many as may be ending with what they run; `gates` lets each end. */
+    async function full(kind: Watched, name: string) {
+      const floor = await openFloor(files, { threads: 1, slots: 2, threadKind: kind });
+      const sources = await files.sources();
+      const gates: string[] = [];
+      const tasks: StoredTask[] = [];
+      const hold = async (): Promise<void> => {
+        gates.push(`${name}-${gates.length}`);
+        tasks.push(await floor.started("holds", { gate: files.path(gates.at(-1) as string) }));
+      };
+      for (let i = 0; i < 3; i += 1) {
+        await hold();
+        floor.supervisor.renew(sources);
+      }
+      await hold();
+      expect([kind.hands.length, kind.ended]).toEqual([4, 0]);
+      const said = (words: string) => floor.core.lines.filter(({ message }) => message.includes(words));
+      return { floor, sources, gates, tasks, said };
+    }
+
+    test("they do not pile up: what comes waits until one has ended, and the latest of it is taken up", async () => {
+      const kind = watched();
+      const { floor, sources, gates, tasks, said } = await full(kind, "piled");
+      await using _ = floor;
+      expect(said("a change of the task files waits")).toEqual([]);
+      for (let i = 0; i < 20; i += 1)
+        floor.supervisor.renew(i < 19 ? [] : sources.filter(({ policy }) => policy.name !== "idle"));
+      expect(kind.hands).toHaveLength(4);
+      expect(said("a change of the task files waits")).toHaveLength(20);
+      // Whoever serves goes on as it is.
+      expect(await floor.run("idle")).toMatchObject({ status: "done", attempt: 1 });
+      files.open(gates[1] as string);
+      await eventually(() => kind.hands.length === 5 || undefined, "the next thread");
+      expect([kind.ended, said("is taken up").length]).toEqual([1, 1]);
+      const ran = await floor.run("thread");
+      const gone = await floor.submit("idle");
+      expect(ran).toMatchObject({ status: "done", attempt: 1 });
+      for (const gate of gates) files.open(gate);
+      for (const task of tasks) expect(await floor.ended(task)).toMatchObject({ status: "done", attempt: 1, deaths: 0 });
+      await eventually(() => kind.ended === 4 || undefined, "the end of all old threads");
+      expect([kind.hands.length, floor.core.store.get(gone.id)?.status]).toEqual([5, "queued"]);
+      // There is room again.
+      floor.supervisor.renew(sources);
+      expect(await floor.ended(gone)).toMatchObject({ status: "done" });
+      expect([kind.hands.length, said("a change of the task files waits").length]).toEqual([6, 20]);
+    });
+
+    test("a drain takes up nothing that waits", async () => {
+      const kind = watched();
+      const { floor, sources, gates, tasks, said } = await full(kind, "drain-full");
+      await using _ = floor;
+      floor.supervisor.renew(sources);
+      const stopped = floor.supervisor.stop(Date.now() + 20_000);
+      for (const gate of gates) files.open(gate);
+      await stopped;
+      for (const task of tasks) expect(await floor.ended(task)).toMatchObject({ status: "done" });
+      expect([kind.hands.length, said("is taken up").length]).toEqual([4, 0]);
+    });
   });
 
   test("one that wears out while it is quieted says so to whoever waits for that", async () => {

@@ -39,6 +39,8 @@ export interface TaskSummary<Name extends TaskName = TaskName> {
   started_at: string | null;
   finished_at: string | null;
   seq: number;
+  /** Of a member of a workflow, and of no other task. */
+  workflow_id?: string;
 }
 
 export interface Task<Name extends TaskName = TaskName> extends TaskSummary<Name> {
@@ -52,7 +54,7 @@ export interface Task<Name extends TaskName = TaskName> extends TaskSummary<Name
 /** What is told of a task while it is watched. */
 export type Update<Name extends TaskName = TaskName> = Pick<
   TaskSummary<Name>,
-  "task_id" | "name" | "status" | "progress" | "message" | "error" | "attempt" | "seq"
+  "task_id" | "name" | "status" | "progress" | "message" | "error" | "attempt" | "seq" | "workflow_id"
 >;
 
 export interface SubmitOptions {
@@ -70,6 +72,8 @@ export interface ListQuery<Name extends TaskName = TaskName> {
   limit?: number;
   /** `next_cursor` of the page before. */
   cursor?: string;
+  /** Admins: another account's id, or "all". */
+  owner?: string;
 }
 
 export interface WatchOptions {

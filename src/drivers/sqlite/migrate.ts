@@ -180,6 +180,11 @@ function copyAside(db: Database, what: string): string | null {
   }
 }
 
+/** @throws StartupError `migration_unknown` where this build has no such migration */
+export function refuseUnknown(tag: string): void {
+  position(known, tag);
+}
+
 function position(list: readonly Migration[], tag: string): number {
   const index = list.findIndex((migration) => migration.tag === tag);
   if (index < 0)

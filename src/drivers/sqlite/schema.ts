@@ -151,6 +151,22 @@ export const uniqueKeys = sqliteTable(
   (t) => [index("unique_keys_task").on(t.task)],
 );
 
+/** Idempotency-Keys that were answered with an earlier task, which bears another key or none; they go with it. */
+export const answeredKeys = sqliteTable(
+  "answered_keys",
+  {
+    /** The task's, here too: keys are looked up by it. */
+    owner: integer().notNull(),
+    key: text().notNull(),
+    task: integer()
+      .notNull()
+      .references(() => tasks.n, { onDelete: "cascade" }),
+    /** SHA-256 of the input that came with the key, which may be another one than the task's. */
+    input: text().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.owner, t.key, t.task] }), index("answered_keys_task").on(t.task)],
+);
+
 /** When tasks run by themselves, by task. What they run with stands in the task's file. */
 export const schedules = sqliteTable("schedules", {
   task: text().primaryKey(),

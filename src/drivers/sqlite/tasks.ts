@@ -4,6 +4,7 @@ import type { LogLine, Offset } from "../../ports/broker.ts";
 import type {
   ChangedTask,
   ChangeQuery,
+  KeyedTask,
   Lane,
   LaneCount,
   Page,
@@ -13,6 +14,7 @@ import type {
   TaskWithBody,
 } from "../../ports/tasks.ts";
 import { Backlog } from "./backlog.ts";
+import { IdempotencyRows } from "./idempotency-rows.ts";
 import { LaneRows } from "./lane-rows.ts";
 import { LogRows } from "./log-rows.ts";
 import { MetaRows, Seqs } from "./meta-rows.ts";
@@ -43,6 +45,7 @@ export class SqliteTasks implements TaskStore {
   readonly #seqs: Seqs;
   readonly #logs: LogRows;
   readonly #unique: UniqueRows;
+  readonly #idempotency: IdempotencyRows;
   /** For whoever reads tasks on the same connection. */
   readonly reader: TaskReader;
   readonly #backlog: Backlog;
@@ -56,6 +59,7 @@ export class SqliteTasks implements TaskStore {
     this.#backlog = new Backlog(this.#sql, this.#lanes, this.reader);
     this.#logs = new LogRows(this.#sql);
     this.#unique = new UniqueRows(this.#sql);
+    this.#idempotency = new IdempotencyRows(this.#sql, this.reader);
     this.#meta = new MetaRows(this.#sql);
     this.#seqs = new Seqs(this.#meta);
     this.epoch = this.#meta.get("epoch") ?? this.#meta.set("epoch", uuid());
@@ -101,10 +105,12 @@ export class SqliteTasks implements TaskStore {
     return this.#keep({ ...task, n, seq, ownerId, workflow });
   }
 
-  byIdempotencyKey(owner: number, name: string, key: string): TaskWithBody | undefined {
-    // Literally "IS NOT NULL": only so can SQLite tell that the partial index holds what is asked for.
-    const text = `SELECT ${BODY_COLUMNS} FROM tasks WHERE owner = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL`;
-    return this.reader.bodies(text, owner, key).find((task) => task.name === name);
+  byIdempotencyKey(owner: number, name: string, key: string): KeyedTask | undefined {
+    return this.#idempotency.find(owner, name, key);
+  }
+
+  keepAnswer(key: string, task: StoredTask, inputDigest: string): void {
+    this.#idempotency.keep(key, task, inputDigest);
   }
 
   byUniqueKey(key: string): StoredTask | undefined {

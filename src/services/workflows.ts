@@ -199,6 +199,5 @@ const inStep = ({ path }: PlannedStep, problem: InputProblem): InputProblem => (
   message: problem.message,
 });
 
-/** Equal descriptions have equal digests, in whatever order their fields came. */
 /** One answer for what is not there and for what is somebody else's. */
 const notFound = (): ArtelError => new NotFound("workflow_not_found", "there is no such workflow");

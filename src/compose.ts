@@ -61,6 +61,7 @@ import { Schedules } from "./services/schedules.ts";
 import { Staffing } from "./services/staffing.ts";
 import { TaskCounts } from "./services/task-counts.ts";
 import { Tasks } from "./services/tasks.ts";
+import { Waiting } from "./services/waiting.ts";
 import { Window } from "./services/window.ts";
 import { Workflows } from "./services/workflows.ts";
 import { builtinPolicies } from "./tasks/builtin.ts";
@@ -186,9 +187,17 @@ async function assemble(
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));
   const policies = () => definitions.all();
   const pauses = new Pauses({ ...shared, store: new SqlitePauses(preparedOn(db)), hub: broker, window, policies });
-  const staffing = new Staffing(broker, pauses, clock);
+  const waiting = new Waiting({
+    hub: broker,
+    pauses,
+    staffing: new Staffing(broker, clock),
+    window,
+    limitsOf: (name) => definitions.get(name)?.policy,
+    ownerOf: (id) => accounts.find(id)?.n,
+    clock,
+  });
   const reconciler = new Reconciler({ ...shared, hub: broker, recorder, members, wasRunning });
-  const tasks = new Tasks({ ...shared, hub: broker, recorder, scheduler, staffing, unique, members });
+  const tasks = new Tasks({ ...shared, hub: broker, recorder, scheduler, waiting, unique, members });
   const workflows = new Workflows({ ...shared, hub: broker, recorder, members, intake });
   const accountStore = sqliteAccounts(orm, disk);
   const passwords = new Argon2Passwords();
@@ -247,7 +256,7 @@ async function assemble(
     workflows,
     schedules,
     pauses,
-    staffing,
+    waiting,
     notifications,
     workers: () => broker.workers(),
     originAllowed,

@@ -117,6 +117,15 @@ describe("why a task waits", () => {
     ]);
   });
 
+  test("what runs is not known yet, after the broker has lost its data", async () => {
+    await using core = await open({ concurrency: 2 });
+    const [id] = await submit(core, ANNA, 1);
+    core.hub.limitUse = async () => [{ name: "job", running: 0, byOwner: new Map(), tokenInMs: 0, countedInMs: 10 }];
+    const text = 'what runs of the task "job" is counted anew, as the broker has lost its data';
+    expect(await why(core, id)).toBe(text);
+    expect(await queued(core)).toMatchObject({ waiting: text });
+  });
+
   test("a pause, workers that are missing, and a broker that is away come first", async () => {
     await using core = await openCore({ policies: [policy("job", { concurrency: 1 })] });
     const [, id] = await submit(core, ANNA, 2);

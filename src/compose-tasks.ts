@@ -27,6 +27,7 @@ import { Schedules } from "./services/schedules.ts";
 import { Staffing } from "./services/staffing.ts";
 import { TaskCounts } from "./services/task-counts.ts";
 import { type Caller, Tasks } from "./services/tasks.ts";
+import { Waiting } from "./services/waiting.ts";
 import { Window } from "./services/window.ts";
 import { Workflows } from "./services/workflows.ts";
 
@@ -42,6 +43,8 @@ interface Parts {
   readonly wasRunning: ((ref: JobRef) => boolean) | undefined;
   /** Who owns what runs by a schedule. */
   readonly scheduleOwner: () => Promise<Caller>;
+  /** An account's integer key by its id. */
+  readonly ownerOf: (id: string) => number | undefined;
   readonly maxQueued: number;
   readonly maxQueuedPerUser: number;
   readonly log: Log;
@@ -65,8 +68,15 @@ export function openTaskServices(parts: Parts) {
   const recorder = new Recorder({ ...shared, members, onPutOff: (runAt) => scheduler.expect(runAt) });
   const reconciler = new Reconciler({ ...shared, recorder, members, wasRunning: parts.wasRunning });
   const pauses = new Pauses({ ...shared, store: new SqlitePauses(preparedOn(db)), window, policies });
-  const staffing = new Staffing(broker, pauses, clock);
-  const tasks = new Tasks({ ...shared, recorder, scheduler, staffing, unique, members });
+  const waiting = new Waiting({
+    ...shared,
+    pauses,
+    staffing: new Staffing(broker, clock),
+    window,
+    limitsOf: (name) => definitions.get(name)?.policy,
+    ownerOf: parts.ownerOf,
+  });
+  const tasks = new Tasks({ ...shared, recorder, scheduler, waiting, unique, members });
   const workflows = new Workflows({ ...shared, recorder, members, intake });
   const schedules = new Schedules({
     store: new SqliteSchedules(preparedOn(db)),
@@ -85,7 +95,7 @@ export function openTaskServices(parts: Parts) {
     counts,
     recorder,
     pauses,
-    staffing,
+    waiting,
     tasks,
     workflows,
     schedules,

@@ -184,6 +184,12 @@ export interface RunningWorkers {
   readonly tasks: readonly string[];
   /** The address of /health and /metrics, if there is one. */
   readonly url: string | undefined;
+  /** The address of Redis, without its password. */
+  readonly redis: string;
+  /** Why Redis cannot be used now; undefined: it can. */
+  trouble(): string | undefined;
+  /** Calls once, as soon as Redis can be used: now, later, or never where the end comes before. */
+  onceConnected(listener: () => void): void;
   /** Drains and ends; idempotent. `deadlineMs` in milliseconds since 1970 UTC. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -226,6 +232,15 @@ export async function startWorkers(settings: WorkSettings, log: Log): Promise<Ru
   return {
     tasks: folder.loaded.sources.map(({ policy }) => policy.name),
     url: pulse?.url,
+    redis: broker.link.connector.label,
+    trouble: () => broker.trouble(),
+    onceConnected(listener) {
+      if (broker.trouble() === undefined) return listener();
+      const unsubscribe = broker.onReady(() => {
+        unsubscribe();
+        if (!stopping) listener();
+      });
+    },
     stop: (deadlineMs) => (stopping ??= stop(deadlineMs)),
   };
 }

@@ -153,6 +153,7 @@ async function assemble(settings: ServerSettings, log: Log, directory: string, o
     schemas,
     wasRunning: flights && ((ref) => flights.has(flightKey(ref))),
     scheduleOwner: scheduleOwner({ store: accountStore, passwords, clock, random }),
+    ownerOf: (id) => accounts.find(id)?.n,
     maxQueued: settings.maxQueued,
     maxQueuedPerUser: settings.maxQueuedPerUser,
     log,

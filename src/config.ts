@@ -22,6 +22,7 @@ type Kind =
   | "level"
   | "priority"
   | "status"
+  | "owner"
   | "server"
   | "language";
 
@@ -46,6 +47,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const MAX_COUNT = 999_999_999;
 /** A hundred years, in milliseconds: beyond it the dates of some languages end. */
 const MAX_DURATION_MS = 100 * 365 * 86_400_000;
+
+/** Every account's. */
+const EVERYBODY = "all";
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Kinds that have a value out of a few. */
 const CHOICES: Readonly<Partial<Record<Kind, readonly string[]>>> = {
@@ -130,6 +135,7 @@ export const FLAGS = {
   name: { name: "name", kind: "text", value: "NAME", help: "only those of this task" },
   limit: { name: "limit", kind: "count", min: 1, max: 200, fallback: "50", help: "so many at most" },
   cursor: { name: "cursor", kind: "text", help: "goes on from a page before: its next_cursor" },
+  owner: { name: "owner", kind: "owner", value: "ID|all", help: "for admins: another account's tasks, or everybody's" },
   admin: { name: "admin", kind: "switch", help: "make it an admin, who sees everybody's tasks" },
   expires: { name: "expires", kind: "duration", fallback: "90d", help: "how long the token lives" },
   jsonReport: { name: "json", kind: "switch", help: "print the findings as JSON" },
@@ -213,7 +219,7 @@ interface Value {
 }
 
 /** The values that a flag can have, where they can be told. */
-export const valuesOf = ({ kind }: Flag): readonly string[] => CHOICES[kind] ?? [];
+export const valuesOf = ({ kind }: Flag): readonly string[] => (kind === "owner" ? [EVERYBODY] : (CHOICES[kind] ?? []));
 
 /** The variable that stands in for a flag. */
 export const variableOf = (flag: Flag): string => `ARTEL_${flag.name.toUpperCase().replaceAll("-", "_")}`;
@@ -257,6 +263,8 @@ function expectation(flag: Flag, text: string): string | undefined {
       return NAME.test(text) ? undefined : "letters, digits, dots, underscores and hyphens";
     case "origins":
       return listOf(text).every(isOrigin) ? undefined : "origins such as https://app.example, comma-separated";
+    case "owner":
+      return text === EVERYBODY || ID.test(text) ? undefined : `the id of an account, or ${EVERYBODY}`;
     case "server":
       return isServer(text) ? undefined : "an address such as http://127.0.0.1:12000";
     default: {

@@ -4,7 +4,7 @@ import type { Command } from "./commands.ts";
 
 const ACTIONS = ["list", "show", "logs", "cancel", "retry"] as const satisfies readonly ("list" | TaskAction)[];
 const LIST_FLAGS = ["status", "name", "limit", "cursor"] as const;
-const FLAGS_OF_ALL = ["json", "server"] as const;
+const FLAGS_OF_ALL = ["owner", "json", "server"] as const;
 
 export const taskCommand: Command = {
   name: "task",
@@ -16,6 +16,8 @@ export const taskCommand: Command = {
     "ID is a whole id, or the beginning or end of one as the list shows it. Into a pipe the list has a line for each task with",
     "id, status, name, progress and creation between tabs. --status, --name, --limit and --cursor belong to list; its --json is",
     "the page: artel task list --json | jq '.items[]'",
+    "With --owner all a row ends with its owner: artel task list --owner all --name nightly finds what runs by a schedule. With",
+    "the other words --owner says among whose tasks a part of an id is looked for.",
   ],
   example: "artel task list --status failed",
   async run(args, io) {

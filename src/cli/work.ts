@@ -41,7 +41,11 @@ export const workCommand: Command = {
       );
       const queues = queuesOf(call)?.join(", ") ?? "all queues";
       const pulse = workers.url === undefined ? "" : `; health at ${workers.url}/health/ready`;
-      io.out(`artel ${version} works on ${workers.tasks.join(", ")} of ${queues} (namespace ${redis.namespace})${pulse}`);
+      const trouble = workers.trouble();
+      if (trouble !== undefined) io.out(`artel ${version} waits for Redis at ${workers.redis}: ${trouble}${pulse}`);
+      workers.onceConnected(() =>
+        io.out(`artel ${version} works on ${workers.tasks.join(", ")} of ${queues} (namespace ${redis.namespace})${pulse}`),
+      );
       return workers;
     });
   },

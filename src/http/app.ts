@@ -4,8 +4,8 @@ import type { Log } from "../ports/runtime.ts";
 import type { Accounts } from "../services/accounts.ts";
 import type { Pauses } from "../services/pauses.ts";
 import type { Schedules } from "../services/schedules.ts";
-import type { Staffing } from "../services/staffing.ts";
 import type { Tasks } from "../services/tasks.ts";
+import type { Waiting } from "../services/waiting.ts";
 import type { Workflows } from "../services/workflows.ts";
 import type { Typed } from "./app-type.ts";
 import { authRoutes } from "./auth.ts";
@@ -28,7 +28,7 @@ export interface AppDeps {
   readonly workflows: Workflows;
   readonly schedules: Schedules;
   readonly pauses: Pauses;
-  readonly staffing: Staffing;
+  readonly waiting: Waiting;
   readonly notifications: Notifications;
   /** The worker processes; throws Unavailable where the broker is away. */
   readonly workers: () => Promise<readonly WorkerView[]>;

@@ -1,25 +1,41 @@
 import { Elysia, t } from "elysia";
 import type { Accounts } from "../services/accounts.ts";
 import type { Pauses, QueueView } from "../services/pauses.ts";
-import type { Staffing } from "../services/staffing.ts";
+import type { LimitState, Waiting, WaitingQueue } from "../services/waiting.ts";
 import { BEARER_SECURITY, requireAdmin } from "./bearer.ts";
 import { problemResponses } from "./problem.ts";
+import { Nullable, Time } from "./task-schemas.ts";
+import { iso } from "./views.ts";
 
 interface Deps {
   readonly accounts: Accounts;
   readonly pauses: Pauses;
-  readonly staffing: Staffing;
+  readonly waiting: Waiting;
 }
 
+const LimitsSchema = t.Object({
+  concurrency: Nullable(t.Integer({ description: "At most so many run at the same time; null: any number." })),
+  per_user: Nullable(t.Integer({ description: "At most so many of one user; null: any number." })),
+  running: Nullable(
+    t.Integer({ description: "So many run now, of all queues; null: neither limit is set, and none is counted." }),
+  ),
+  users_at_limit: t.Integer({ description: "Users who have as many running as one may." }),
+  queued_of_those: t.Integer({ description: "Tasks of such users that wait in this queue." }),
+  next_start_at: t.Union([Time, t.Null()], { description: "When the rate lets the next one begin; null: it holds none back." }),
+});
 const QueueSchema = t.Object({
   queue: t.String(),
   paused: t.Boolean(),
+  queued: t.Integer({ description: "Tasks that wait for a worker, of all names and users." }),
   tasks: t.Array(
     t.Object({
       name: t.String(),
       paused: t.Boolean(),
       queued: t.Integer({ description: "Tasks that wait for a worker, of all users." }),
-      waiting: t.Union([t.String(), t.Null()], { description: "Why no worker takes them; null: one does." }),
+      waiting: t.Union([t.String(), t.Null()], { description: "Why they wait; null: none does, or workers take them." }),
+      limits: t.Union([LimitsSchema, t.Null()], {
+        description: "How far it is at its limits; null: it has none, or nobody knows.",
+      }),
     }),
   ),
 });
@@ -40,27 +56,22 @@ function describe(operationId: string, summary: string, meaning: string, ...prob
 }
 
 /** What waits where, and for what; admins pause queues and single tasks. */
-export function queueRoutes({ accounts, pauses, staffing }: Deps) {
+export function queueRoutes({ accounts, pauses, waiting }: Deps) {
   const allowed = (request: Request): Promise<void> => requireAdmin(request, accounts, "the queues");
+  const answer = async (queues: readonly QueueView[]) => ({ items: (await waiting.explain(queues)).map(viewOf) });
   const change = async (request: Request, verb: "pause" | "resume", kind: "queue" | "task", name: string) => {
     await allowed(request);
     await pauses[verb]({ kind, name });
     const touched = ({ queue, tasks }: QueueView): boolean =>
       kind === "queue" ? queue === name : tasks.some((task) => task.name === name);
-    return { items: await Promise.all(pauses.queues().filter(touched).map(view)) };
+    return await answer(pauses.queues().filter(touched));
   };
-  const view = async ({ tasks, ...queue }: QueueView) => ({
-    ...queue,
-    tasks: await Promise.all(tasks.map(async (task) => ({ ...task, waiting: await waiting(task.name, queue.queue) }))),
-  });
-  const waiting = async (name: string, queue: string): Promise<string | null> =>
-    pauses.why({ name, queue }) ?? (await staffing.whyUnserved({ name, queue })) ?? null;
   return new Elysia({ name: "artel/queues", normalize: false })
     .get(
       "/queues",
       async ({ request }) => {
         await allowed(request);
-        return { items: await Promise.all(pauses.queues().map(view)) };
+        return await answer(pauses.queues());
       },
       { detail: describe("listQueues", "The queues: what waits in them, and why", "All of them") },
     )
@@ -81,3 +92,21 @@ export function queueRoutes({ accounts, pauses, staffing }: Deps) {
       detail: describe("resumeTask", "Begin tasks of a name again", "Its queues", 404, 503),
     });
 }
+
+const viewOf = ({ tasks, ...queue }: WaitingQueue) => ({
+  ...queue,
+  tasks: tasks.map(({ waiting, limits, ...task }) => ({
+    ...task,
+    waiting: waiting ?? null,
+    limits: limits ? limitsView(limits) : null,
+  })),
+});
+
+const limitsView = (limits: LimitState) => ({
+  concurrency: limits.concurrency ?? null,
+  per_user: limits.perUser ?? null,
+  running: limits.running ?? null,
+  users_at_limit: limits.usersAtLimit,
+  queued_of_those: limits.queuedOfThose,
+  next_start_at: limits.nextStartAt === undefined ? null : iso(limits.nextStartAt),
+});

@@ -43,7 +43,7 @@ export const TaskSchema = t.Object({
   ...summary,
   args: Any,
   result: Any,
-  waiting: t.Optional(t.String({ description: "Of a queued task: why it waits for longer than its turn." })),
+  waiting: t.Optional(t.String({ description: "Of a queued task: why no worker has taken it; left out where one is about to." })),
 });
 export const AcceptedSchema = t.Object({ task_id: t.String({ format: "uuid" }), status: StatusSchema });
 export const BatchAcceptedSchema = t.Object({ task_ids: t.Array(t.String({ format: "uuid" })) });

@@ -105,6 +105,19 @@ export interface Restraints {
   readonly pausedQueues: readonly string[];
 }
 
+/** How far a task that has limits is at them, as claims see it. */
+export interface LimitUse {
+  readonly name: string;
+  /** Jobs of it in workers' hands; 0 where its number counts for nothing. */
+  readonly running: number;
+  /** The same by owner, without those who have none. */
+  readonly byOwner: ReadonlyMap<string, number>;
+  /** After so many milliseconds its rate lets another one begin; 0: now. */
+  readonly tokenInMs: number;
+  /** What runs is not known since the broker has lost its data: for so many milliseconds none begins. 0: it is. */
+  readonly countedInMs: number;
+}
+
 /** A job in a worker's hands, as it says; where the name or the owner is left out, limits do not count it after a wipe. */
 export type HeldJob = JobRef & Partial<Pick<Job, "name" | "owner">>;
 
@@ -170,6 +183,12 @@ export interface BrokerHub {
    * cannot be told now the broker hears when it can be reached.
    */
   restrain(restraints: Restraints): Promise<void>;
+  /**
+   * What the limits that were told keep back now; for those who ask why something waits. Tasks without limits are left out.
+   *
+   * @param owner whose jobs alone are to be in `byOwner`; undefined: everybody's
+   */
+  limitUse(names: readonly string[], owner?: string): Promise<readonly LimitUse[]>;
   /** Takes queued jobs out and tells the holders of running ones. Unknown ids are ignored. */
   cancel(ids: readonly string[]): Promise<void>;
   /** Which of these dispatches the broker does not hold: neither queued, nor leased, nor settled and unrecorded. */

@@ -13,9 +13,9 @@ import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Scheduler } from "./scheduler.ts";
-import type { Staffing } from "./staffing.ts";
 import { Transitions } from "./transitions.ts";
 import { type UniqueKeys, uniqueKey } from "./unique-keys.ts";
+import type { Waiting } from "./waiting.ts";
 
 /** Whose tasks a call may touch. */
 export interface Caller {
@@ -59,7 +59,7 @@ interface Parts {
   readonly notifier: Notifier;
   readonly hub: BrokerHub;
   readonly quotas: Quotas;
-  readonly staffing: Staffing;
+  readonly waiting: Pick<Waiting, "why">;
   readonly unique: UniqueKeys;
   readonly members: Members;
   readonly clock: Clock;
@@ -133,9 +133,9 @@ export class Tasks {
     return this.#parts.recorder.current(task);
   }
 
-  /** Why a queued task may wait for longer than its turn, for its owner; undefined: it does not, or nobody knows. */
+  /** Why a queued task waits, for its owner; undefined: it does not, or nobody knows. */
   whyWaiting(task: StoredTask): Promise<string | undefined> {
-    return this.#parts.staffing.whyWaiting(task);
+    return this.#parts.waiting.why(task);
   }
 
   /** @throws NotFound `task_not_found` */

@@ -135,14 +135,21 @@ export class Window {
     }
   }
 
-  /** Queued tasks of all owners, by queue and name. Looks at every lane. */
-  queues(): Map<string, Map<string, number>> {
+  /** Queued tasks by queue and name, of the lanes that fit: by default of all. Looks at every lane. */
+  queues(fits: (lane: Lane) => boolean = () => true): Map<string, Map<string, number>> {
     const counts = new Map<string, Map<string, number>>();
     for (const { lane, inBroker, waiting } of this.#lanes.values()) {
+      if (!fits(lane)) continue;
       const tasks = counts.get(lane.queue) ?? new Map<string, number>();
       counts.set(lane.queue, tasks.set(lane.name, (tasks.get(lane.name) ?? 0) + inBroker + waiting));
     }
     return counts;
+  }
+
+  /** How many tasks of one lane are queued. */
+  queuedIn(lane: Lane): number {
+    const { inBroker = 0, waiting = 0 } = this.#lanes.get(keyOf(lane)) ?? {};
+    return inBroker + waiting;
   }
 
   /** Its turn came to nothing: it gets another one. */

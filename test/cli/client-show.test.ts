@@ -69,6 +69,14 @@ describe("a task in a line", () => {
     expect(taskLine(state({ status: "done", progress: 1, message: null }), look(80, "ru"))).toBe("703c4018  parse  ✓ готова");
   });
 
+  test("says why it is queued, and keeps that to itself once it is not", () => {
+    const waiting = "the task is\x1b[2J paused";
+    expect(taskLine(state({ status: "queued", progress: null, message: "of an attempt before", waiting }), look(80))).toBe(
+      "703c4018  parse  · queued  the task is[2J paused",
+    );
+    expect(taskLine(state({ waiting }), look(80))).toBe(taskLine(state(), look(80)));
+  });
+
   test("fits any width, with wide characters and colours too", () => {
     for (const columns of [1, 2, 10, 20, 30, 49, 50, 80])
       for (const styled of [true, false])

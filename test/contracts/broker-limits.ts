@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { rateOf, type TaskLimits } from "../../src/domain/limits.ts";
-import { type Job, LEASE_MS, type Restraints } from "../../src/ports/broker.ts";
+import { type Job, LEASE_MS, type LimitUse, type Restraints } from "../../src/ports/broker.ts";
 import { within } from "../support/waiting.ts";
 import { type Bench, ids, job, several } from "./bench.ts";
 
@@ -19,6 +19,13 @@ function work(bench: Bench): Promise<unknown> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const unsubscribe = bench.broker.onWork(() => resolve());
   return within(promise, "work").finally(unsubscribe);
+}
+
+/** What is said of the one task, to whoever asks for one owner or for all. */
+async function useOf(bench: Bench, owner?: string): Promise<LimitUse | undefined> {
+  const [use, ...others] = await bench.broker.limitUse(["other", "job", "nothing"], owner);
+  expect(others).toEqual([]);
+  return use;
 }
 
 export function limitContract(open: () => Promise<Bench>): void {
@@ -269,6 +276,52 @@ export function limitContract(open: () => Promise<Bench>): void {
       await bench.broker.restrain({ ...limited({ concurrency: 1 }), pausedTasks: ["job"] });
       expect(await bench.claim("w", 9)).toEqual([]);
       await bench.broker.restrain(limited({ concurrency: 1 }));
+      expect(await bench.claim("w", 9)).toHaveLength(1);
+    });
+  });
+
+  describe("what limits keep back", () => {
+    const USE: LimitUse = { name: "job", running: 0, byOwner: new Map(), tokenInMs: 0, countedInMs: 0 };
+
+    test("is told of tasks with limits only", async () => {
+      await using bench = await open();
+      expect(await useOf(bench)).toBeUndefined();
+      await bench.broker.restrain({ ...FREE, pausedTasks: ["job"], pausedQueues: ["default"] });
+      expect(await useOf(bench)).toBeUndefined();
+      await bench.broker.restrain(limited({ concurrency: 3 }));
+      expect(await useOf(bench)).toEqual(USE);
+    });
+
+    test("is what is in workers' hands, of all and of each owner, as it changes", async () => {
+      await using bench = await open();
+      await bench.broker.restrain(limited({ concurrency: 3, perUser: 2 }));
+      await bench.broker.enqueue([...several(3), ...several(2, { owner: "b" }), job({ name: "other" })]);
+      const jobs = await bench.claim("w", 9);
+      const byOwner = new Map(
+        ["anna", "b"].map((owner) => [owner, jobs.filter((each) => each.owner === owner && each.name === "job").length]),
+      );
+      expect(await useOf(bench)).toEqual({ ...USE, running: 3, byOwner });
+      expect(await useOf(bench, "b")).toEqual({ ...USE, running: 3, byOwner: new Map([["b", byOwner.get("b") as number]]) });
+      expect(await useOf(bench, "nobody")).toEqual({ ...USE, running: 3 });
+      await end(bench, "w", jobs);
+      expect(await useOf(bench)).toEqual(USE);
+      await bench.broker.restrain(FREE);
+      expect(await useOf(bench)).toBeUndefined();
+    });
+
+    test("of a rate is how long until another one may begin, and asking takes no token", async () => {
+      await using bench = await open();
+      await bench.broker.restrain(limited({ rate: rateOf(2, 60_000, 2) }));
+      await bench.broker.enqueue(several(4));
+      expect(await useOf(bench)).toEqual(USE);
+      await bench.claim("w", 1);
+      expect(await useOf(bench)).toMatchObject({ tokenInMs: 0 });
+      await bench.claim("w", 1);
+      expect(await useOf(bench)).toMatchObject({ tokenInMs: 30_000 });
+      await bench.clock.advance(29_000);
+      expect(await useOf(bench)).toMatchObject({ tokenInMs: 1_000 });
+      await bench.clock.advance(1_000);
+      expect(await useOf(bench)).toMatchObject({ tokenInMs: 0 });
       expect(await bench.claim("w", 9)).toHaveLength(1);
     });
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { Job, JobRef } from "../../src/ports/broker.ts";
+import { rateOf } from "../../src/domain/limits.ts";
+import { HEARTBEAT_MS, type Job, type JobRef } from "../../src/ports/broker.ts";
 import { ids, job, several } from "../contracts/bench.ts";
 import { redisPath, sharedRedis } from "../support/redis-server.ts";
 import { within } from "../support/waiting.ts";
@@ -67,6 +68,22 @@ describe.skipIf(redisPath === undefined)("a Redis that forgets everything, and n
     await parties.pass();
     expect(parties.journal.of(AWAY)).toEqual([]);
     expect(parties.journal.of(WIPED).length).toBeGreaterThan(0);
+  });
+
+  test("does not know what runs: whoever asks is told how long nothing that counts begins", async () => {
+    await using parties = await Parties.open(server.url);
+    const { api } = parties;
+    const counted = { name: "counted", concurrency: 1 };
+    await api.restrain({ limits: [counted, { name: "paced", rate: rateOf(1, 1_000) }], pausedTasks: [], pausedQueues: [] });
+    const unknownMs = async () => (await api.limitUse(["counted", "paced"])).map(({ countedInMs }) => countedInMs);
+    expect(await unknownMs()).toEqual([0, 0]);
+    await wipe();
+    const ready = new Calls((listener) => api.onReady(listener)).next("ready");
+    await api.missing([job()]);
+    await ready;
+    const [countedMs, pacedMs] = await unknownMs();
+    expect(countedMs).toBeWithin(1, 2 * HEARTBEAT_MS + 1);
+    expect(pacedMs).toBe(0);
   });
 
   test("has forgotten whose the namespace is, and is told", async () => {

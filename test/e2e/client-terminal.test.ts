@@ -159,6 +159,22 @@ describe.concurrent("a terminal", () => {
     expect(count(terminal.lines, /^\d\d:\d\d:\d\d \S+ {2}slow {2}▸/)).toBe(1);
   });
 
+  test("watch says at once and later why a task is queued, a pipe after a while", async () => {
+    const own = await place.serve(["--tasks", "tasks", "--threads", "0", "--data", "idle"]);
+    const { terminal, ada } = await loggedIn("idle", {}, own.url);
+    await using _ = terminal;
+    const id = await ada.submit("gated", { gate: "open-idle" });
+    await answer(terminal, /^artel>$/, `watch ${id.slice(-8)}`);
+    await terminal.shows(/^[0-9a-f]{8} {2}gated {2}· queued {2}no worker is there$/);
+    const env = { XDG_CONFIG_HOME: configOf("idle") };
+    const piped = place.start(["client", "--server", own.url], env, [], `watch ${id}\n`);
+    await piped.until(() => (piped.stdout.includes("· queued  no worker is there\n") ? true : undefined), "why");
+    await ada.cancel(id);
+    await terminal.until((lines) => count(lines, /✗ cancelled/) === 2 && lines.at(-1) === "artel>", "the end");
+    expect(count(terminal.lines, /no worker/)).toBe(0);
+    expect((await piped.ended).stdout.match(/no worker/g)).toHaveLength(1);
+  });
+
   test("Russian in a narrow terminal", async () => {
     const { terminal, ada } = await loggedIn("narrow", { columns: 30, env: { LANG: "ru_RU.UTF-8" } });
     await using _ = terminal;

@@ -43,6 +43,8 @@ describe("what can follow", () => {
       ["debug", "info", "warn", "error"],
     ],
     [["serve", "--durability", "f"], ["full"]],
+    [["task", "list", "--ow"], ["--owner"]],
+    [["task", "list", "--owner", ""], ["all"]],
     [["serve", "--data", ""], []],
     [["bogus", ""], []],
   ])("%j", async (words, expected) => {

@@ -22,8 +22,8 @@ setDefaultTimeout(LIMIT_MS);
 const KIB = 1024;
 /** What an idle socket may cost the server. */
 const SOCKET_BYTES = 16 * KIB;
-/** So many tasks of somebody else, one after the other, at least have their turn while the sockets open; a thousand would. */
-const SERVED = 50;
+/** So many tasks of somebody else, one after the other, at least have their turn while the sockets open; a thousand would on an idle machine, one or two if nobody had turns. */
+const SERVED = 10;
 /** A task whose result goes into its notice whole. */
 const LARGE = `
 import { task, t } from "artel";

@@ -29,7 +29,10 @@ const FILES = {
   "tasks/each.ts": steps("perUser: 1"),
   "tasks/paced.ts": steps('rate: "10/s"'),
   "tasks/free.ts": steps('queue: "free"'),
+  "tasks/hourly.ts": steps('rate: { limit: 1, per: "1h" }'),
 };
+
+type Named = Readonly<Record<string, unknown>>;
 
 /** Owners of the runs, by whether they began (+) or ended (-). */
 const log = (place: Place): string[] => readFileSync(place.path("log"), "utf8").split("\n").filter(Boolean);
@@ -155,7 +158,9 @@ test("an admin pauses tasks and queues; that outlasts a restart, and everybody s
     paused: true,
     tasks: [{ name: "free", paused: false, queued: 1, waiting: 'the queue "free" is paused' }],
   });
-  expect(queues.items[0]?.tasks).toContainEqual({ name: "each", paused: false, queued: 0, waiting: null });
+  expect(queues.items[0]?.tasks).toContainEqual(
+    expect.objectContaining({ name: "each", paused: false, queued: 0, waiting: null }),
+  );
 
   await process.end();
   const again = await place.serve(args);
@@ -167,4 +172,57 @@ test("an admin pauses tasks and queues; that outlasts a restart, and everybody s
   expect((await root.call("POST", "/queues/free/resume")).status).toBe(200);
   await later.ended(waiting);
   expect((await again.process.end()).code).toBe(0);
+});
+
+test("whoever asks is told which limit a task waits for, and admins how far each is", async () => {
+  await using place = await Place.make();
+  place.write(FILES);
+  const { url, process } = await place.serve(["--tasks", "tasks", "--threads", "1"]);
+  const ada = await Client.register(url);
+  const root = await Client.register(url, "root");
+  expect((await place.run(["user", "promote", "root@example.com"])).code).toBe(0);
+  const queues = async () => {
+    const answer = await root.call("GET", "/queues");
+    return answer.status === 200
+      ? (answer.body as { items: { queue: string; queued: number; tasks: Named[] }[] }).items
+      : undefined;
+  };
+  await eventually(queues, "an admin's rights");
+
+  const view = await View.open(ada);
+  const [, , two] = await ada.submitAll("two", inputs(3, { gate: "open" }));
+  const [, each] = await ada.submitAll("each", inputs(2, { gate: "open" }));
+  await view.ended([await ada.submit("hourly")]);
+  const hourly = await ada.submit("hourly");
+  await count(place, 4);
+
+  const waits = async (id = ""): Promise<unknown> => ((await ada.task(id)) as { waiting?: string }).waiting;
+  expect(await waits(two)).toBe('the task "two" has reached its limit: 2 of 2 run');
+  expect(await waits(each)).toBe('its owner has as many of the task "each" running as one user may: 1 of 1');
+  const rate = (await waits(hourly)) as string;
+  const [, at = ""] = /^the task "hourly" has used up its rate: the next one begins at (\S+Z)$/.exec(rate) ?? [];
+  expect(Date.parse(at) - Date.now()).toBeWithin(3_000_000, 3_600_001);
+  const [queue] = (await queues()) ?? [];
+  expect(queue).toMatchObject({ queue: "default", queued: 3 });
+  const none = { concurrency: null, per_user: null, running: null, users_at_limit: 0, queued_of_those: 0, next_start_at: null };
+  const named = (name: string) => queue?.tasks.find((task) => task["name"] === name);
+  expect(named("two")).toEqual({
+    ...{ name: "two", paused: false, queued: 1, waiting: 'the task "two" has reached its limit: 2 of 2 run' },
+    limits: { ...none, concurrency: 2, running: 2 },
+  });
+  expect(named("each")).toEqual({
+    ...{ name: "each", paused: false, queued: 1 },
+    waiting: "1 of 1 queued are of users who have as many running as one may: 1",
+    limits: { ...none, per_user: 1, running: 1, users_at_limit: 1, queued_of_those: 1 },
+  });
+  expect(named("hourly")).toMatchObject({ queued: 1, limits: { ...none, next_start_at: expect.stringMatching(/Z$/) } });
+  expect(named("paced")).toEqual({ name: "paced", paused: false, queued: 0, waiting: null, limits: none });
+  expect(named("parse")).toMatchObject({ limits: null });
+  expect((await place.run(["task", "show", hourly], { ARTEL_SERVER: url, ARTEL_TOKEN: ada.token })).stdout).toMatch(
+    /^waiting +the task "hourly" has used up its rate/m,
+  );
+
+  place.write({ open: "" });
+  await view.ended([two ?? "", each ?? ""]);
+  expect((await process.end()).code).toBe(0);
 });

@@ -3,7 +3,7 @@ import { type ArtelProcess, type Ended, lines, Place } from "../support/artel-pr
 import { Client } from "../support/e2e-client.ts";
 import { TASKS } from "../support/e2e-tasks.ts";
 import { KEYS, Terminal } from "../support/terminal.ts";
-import { LIMIT_MS } from "../support/waiting.ts";
+import { eventually, LIMIT_MS } from "../support/waiting.ts";
 
 setDefaultTimeout(LIMIT_MS);
 
@@ -35,6 +35,19 @@ const FILES = {
         ctx.progress(0.5, "half way");
         while (!existsSync(import.meta.dir + "/../" + gate)) await ctx.sleep(10);
         return "arrived";
+      },
+    });`,
+  /** One at a time: the next one waits for the gate of the one before. */
+  "tasks/single.ts": `
+    import { existsSync } from "node:fs";
+    import { task, t } from "artel";
+    export default task({
+      input: t.Object({ gate: t.String() }),
+      retry: 1,
+      concurrency: 1,
+      async run({ gate }, ctx) {
+        while (!existsSync(import.meta.dir + "/../" + gate)) await ctx.sleep(10);
+        return "alone";
       },
     });`,
   "tasks/rude.ts": `
@@ -165,6 +178,37 @@ describe("run --watch", () => {
     expect(lines(stderr)).toEqual(["artel: cancelling; Ctrl-C again leaves at once", `artel: slow ${id} was cancelled`]);
   });
 
+  test.concurrent("of one that stays queued: a line on stderr says why, and it is said again only if it is something else", async () => {
+    await using own = await makeScene();
+    const { place, env, client } = own;
+    await client.submit("single", { gate: "first" });
+    const watching = [[], ["--json"]].map((more) => place.start(["run", "single", "--gate", "second", "--watch", ...more], env));
+    const limit = 'artel: queued: the task "single" has reached its limit: 1 of 1 run\n';
+    for (const each of watching) await said(each, "stderr", limit);
+    const { token } = await Client.register(own.server.url, "root");
+    await place.run(["user", "promote", "root@example.com"]);
+    const pause = async (what: string): Promise<true | undefined> => {
+      const answer = await fetch(`${own.server.url}/tasks/definitions/single/${what}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}` },
+      });
+      return answer.ok ? true : undefined;
+    };
+    await eventually(() => pause("pause"), "an admin's rights");
+    const paused = 'artel: queued: the task "single" is paused\n';
+    for (const each of watching) await said(each, "stderr", paused);
+    // Between one's end and the next one's start somebody may ask.
+    const turn = "artel: queued: its turn has not come: .+\\n";
+    await pause("resume");
+    place.write({ first: "", second: "" });
+    const [plain, json] = await Promise.all(watching.map((each) => each.ended));
+    for (const each of [plain, json]) {
+      expect(each).toMatchObject({ code: 0, stderr: expect.stringMatching(new RegExp(`^(${limit}|${paused}|${turn})+$`)) });
+    }
+    expect(plain?.stdout).not.toContain("limit");
+    expect(JSON.parse(json?.stdout ?? "")).toMatchObject({ status: "done", result: "alone" });
+  });
+
   test.concurrent("somebody else's cancel ends it too", async () => {
     const watching = scene.place.start(["run", "slow", "--ms", "600000", "--watch"], scene.env);
     await said(watching, "stdout", "half way");
@@ -223,6 +267,23 @@ describe("run --watch in a terminal", () => {
     await terminal.shows(/^arrived$/);
     expect(await terminal.exited).toBe(0);
     expect(terminal.lines.slice(1)).toEqual([expect.stringMatching(/paced {2}✓ done/), "arrived"]);
+  });
+
+  test.concurrent("why a task stays queued stands in the line, until it runs", async () => {
+    await using own = await makeScene();
+    await own.client.submit("single", { gate: "before" });
+    const [program, ...args] = [own.place.program, "run", "single", "--gate", "mine", "--watch"];
+    await using terminal = new Terminal([program, ...args], {
+      cwd: own.place.folder,
+      env: { HOME: own.place.home, ...own.env },
+      columns: 100,
+    });
+    await terminal.shows(/single {2}· queued {2}the task "single" has reached its limit: 1 of 1 run$/);
+    own.place.write({ before: "" });
+    await terminal.shows(/single {2}▸ in progress$/);
+    own.place.write({ mine: "" });
+    await terminal.shows(/^alone$/);
+    expect(terminal.lines.slice(1)).toEqual([expect.stringMatching(/single {2}✓ done$/), "alone"]);
   });
 
   test.concurrent("a narrow one gets what fits, without colours where they are not wanted", async () => {

@@ -79,6 +79,29 @@ describe("task list", () => {
     expect(terminal.lines).toEqual([expect.stringMatching(new RegExp(`^${short(ids[1])} +failing +✗`))]);
   });
 
+  test.concurrent("--owner: another's tasks, or everybody's with their owners, for admins", async () => {
+    const root = await Client.register(ada.url, "root");
+    const own = await root.submit("quick", { n: 7 });
+    const asRoot = { ARTEL_TOKEN: root.token };
+    expectFailure(await task(["list", "--owner", "all"], asRoot), "only admins");
+    expect((await place.run(["user", "promote", root.email])).code).toBe(0);
+    const all = ["list", "--owner", "all", "--limit", "200"];
+    await eventually(async () => ((await task(all, asRoot)).code === 0 ? true : undefined), "an admin's rights");
+    const cells = async (...args: string[]): Promise<string[][]> =>
+      lines((await task(args, asRoot)).stdout).map((line) => line.split("\t"));
+    const owners = new Map((await cells(...all)).map(([id = "", , , , , owner = ""]) => [id, owner]));
+    expect([owners.get(own), owners.get(ids[0] as string)]).toEqual([root.id, ada.id]);
+    const others = await cells("list", "--owner", ada.id.toUpperCase(), "--name", "failing");
+    expect(others).toEqual([[ids[1] as string, "failed", "failing", expect.any(String), expect.any(String)]]);
+    const options = { cwd: place.folder, env: { HOME: place.home, ...env, ...asRoot }, columns: 60 };
+    await using terminal = new Terminal([place.program, "task", ...all, "--name", "failing"], options);
+    expect(await terminal.exited).toBe(0);
+    await terminal.shows(new RegExp(`^${short(ids[1])} +failing +✗.*…  owner ${short(ada.id)}$`));
+
+    expectFailure(await task(["show", short(ids[0])], asRoot), "none of your newest");
+    expect((await task(["show", short(ids[0]), "--owner", "all"], asRoot)).stdout).toContain(ids[0] as string);
+  });
+
   test.concurrent("a reader that stops reading is no error", async () => {
     const shell = Bun.spawn(["sh", "-c", '"$0" task list --json | head -c 1', place.program], {
       cwd: place.folder,
@@ -153,6 +176,7 @@ describe("task show, logs, cancel and retry", () => {
     [["show", "a", "b"], '"b"'],
     [["list", "more"], '"more"'],
     [["list", "--limit", "0"], "--limit"],
+    [["list", "--owner", "ada"], "--owner must be the id of an account, or all"],
     [["list", "--status", "gone"], "--status must be one of scheduled, queued"],
     [["show", "a", "--status", "done"], "--status"],
   ])("%j is wrong", async (args, named) => {

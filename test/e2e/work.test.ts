@@ -74,9 +74,16 @@ describe.skipIf(!ownRedis)("artel work", () => {
   });
 
   test("waits for a Redis that is out of reach, says so once, and begins when it comes", async () => {
-    await using site = await Site.make();
+    await using site = await Site.make({ password: "secret" });
     await site.redis.kill();
-    const worker = await site.work(["--port", "0"]);
+    const at = `127.0.0.1:${site.redis.port}`;
+    const args = ["--redis", site.redis.url, "--tasks", "tasks", "--threads", "1", "--port", "0"];
+    const worker = site.place.start(["work", ...args]);
+    await worker.until(() => lines(worker.stdout)[0], "a line");
+    expect(lines(worker.stdout)).toEqual([
+      expect.stringContaining(`waits for Redis at redis://${at}: connect ECONNREFUSED ${at}; `),
+    ]);
+    expect(worker.stdout).not.toMatch(/secret|works on/);
     const [url = ""] = /http:\/\/[^\s/]+:\d+/.exec(worker.stdout) ?? [];
     const ready = () => fetch(`${url}/health/ready`);
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
@@ -95,13 +102,16 @@ describe.skipIf(!ownRedis)("artel work", () => {
     expect([worker.running, outOfReach(worker)]).toEqual([true, 1]);
 
     await site.redis.restart();
+    expect(await working(worker)).toContain("quick");
     await view.ended(ids);
     expect(ids.map((id) => view.tasks.get(id)?.result)).toEqual([2, 4]);
     // Its threads have connections of their own, and may be back before it is.
     await eventually(async () => ((await ready()).status === 200 ? true : undefined), "readiness");
     expect(outOfReach(worker)).toBe(1);
     expect(view.faults).toEqual([]);
-    expect((await worker.end()).code).toBe(0);
+    const ended = await worker.end();
+    expect({ code: ended.code, lines: lines(ended.stdout).length }).toEqual({ code: 0, lines: 2 });
+    expect(ended.stdout + ended.stderr).not.toContain("secret");
   });
 
   test("--port shows health and figures, and turns unready while Redis is away", async () => {
@@ -240,6 +250,13 @@ describe.skipIf(!ownRedis)("a signal to a worker", () => {
     const asked = Date.now();
     expect((await worker.end(signal)).code).toBe(0);
     expect(Date.now() - asked).toBeLessThan(SLACK_MS);
+  });
+
+  test("while it still waits for Redis ends it at once", async () => {
+    await using place = await Place.make();
+    const worker = place.start(["work", "--redis", NOWHERE, "--drain", "10m"]);
+    await worker.until(() => (worker.stdout.includes("waits for Redis") ? true : undefined), "that it waits");
+    expect(await worker.end()).toMatchObject({ code: 0, stdout: expect.not.stringContaining("works on") });
   });
 
   test("with nothing to do ends it at once, whether Redis is there or not", async () => {

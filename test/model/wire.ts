@@ -8,6 +8,7 @@ import type {
   HeartbeatAnswer,
   Job,
   JobRef,
+  LimitUse,
   Offset,
   Outcome,
   Restraints,
@@ -122,6 +123,10 @@ export class Wire implements Broker {
 
   leave(worker: string): Promise<void> {
     return this.floor.leave(worker);
+  }
+
+  limitUse(names: readonly string[], owner?: string): Promise<readonly LimitUse[]> {
+    return this.hub.limitUse(names, owner);
   }
 
   workers(): Promise<readonly WorkerView[]> {

@@ -51,6 +51,7 @@ describe("the window", () => {
     const inside = Array.from({ length: 7 }, () => enter(window, queued(1)).dispatched);
     expect(inside).toEqual([true, true, true, true, false, false, false]);
     expect([window.inBroker, window.waiting]).toEqual([4, 3]);
+    expect([window.queuedIn(lane(1)), window.queuedIn(lane(2))]).toEqual([7, 0]);
   });
 
   test("all lanes together take so many", () => {

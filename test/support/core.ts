@@ -25,6 +25,7 @@ import { Recorder } from "../../src/services/recorder.ts";
 import { Scheduler } from "../../src/services/scheduler.ts";
 import { Staffing } from "../../src/services/staffing.ts";
 import { type Caller, Tasks } from "../../src/services/tasks.ts";
+import { Waiting } from "../../src/services/waiting.ts";
 import { Window, type WindowLimits } from "../../src/services/window.ts";
 import { Workflows } from "../../src/services/workflows.ts";
 import { CountingRandom, ManualClock, recordingLog } from "./manual-runtime.ts";
@@ -148,14 +149,22 @@ export async function openCore(options: CoreOptions = {}) {
   const definitions = options.definitions ?? new DefinitionRegistry(options.policies ?? [policy("job"), policy("other")]);
   const policies = () => definitions.all();
   const pauses = new Pauses({ store: new SqlitePauses(preparedOn(db)), work, hub, window, dispatcher, policies, clock });
-  const staffing = new Staffing(hub, pauses, clock);
+  const waiting = new Waiting({
+    hub,
+    pauses,
+    staffing: new Staffing(hub, clock),
+    window,
+    limitsOf: (name) => definitions.get(name)?.policy,
+    ownerOf: (id) => [ANNA, BEN, ADMIN].find((each) => each.id === id)?.n,
+    clock,
+  });
   const workflowStore = new SqliteWorkflows(db, store.reader);
   const shared = { store, workflows: workflowStore, work, hub, dispatcher, definitions, notifier, quotas, clock, log };
   const { unique, feed, members, intake } = openWorkflows(shared);
   const scheduler: Scheduler = new Scheduler({ ...shared, members });
   const recorder = new Recorder({ ...shared, members, onPutOff: (at) => scheduler.expect(at) });
   const reconciler = new Reconciler({ ...shared, recorder, members, wasRunning: options.wasRunning });
-  const tasks = new Tasks({ ...shared, recorder, scheduler, staffing, unique, members });
+  const tasks = new Tasks({ ...shared, recorder, scheduler, waiting, unique, members });
   const workflows = new Workflows({ ...shared, recorder, members, intake });
   pauses.load();
   dispatcher.load();
@@ -182,7 +191,7 @@ export async function openCore(options: CoreOptions = {}) {
     reconciler,
     definitions,
     pauses,
-    staffing,
+    waiting,
     members,
     feed,
     tasks,

@@ -14,6 +14,8 @@ export interface ListQuery {
   readonly name?: string | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
+  /** Of admins: another account's id, or `all`. */
+  readonly owner?: string | undefined;
 }
 
 /** @throws ApiError `email_taken`, `weak_password`, `invalid_email`, `rate_limited`; Unreachable */

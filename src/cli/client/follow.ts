@@ -2,6 +2,7 @@ import type { Api } from "./api.ts";
 import { ApiError, Unreachable } from "./http.ts";
 import { NoticeStream } from "./notices.ts";
 import { hasEnded, type Notice, type TaskView } from "./shapes.ts";
+import { WhyQueued } from "./why-queued.ts";
 
 /** A server that could not be asked is asked again after so long, in milliseconds. */
 const AGAIN_MS = 1_000;
@@ -10,6 +11,8 @@ const AGAIN_MS = 1_000;
 export interface Listener {
   changed(task: TaskView | Notice): void;
   progressed(notice: Notice): void;
+  /** It is queued for long, and this is why; undefined: the server does not say, or it is no more. Comes again while it stays so. */
+  waits(why: string | undefined): void;
   lost(reason: Error): void;
   back(): void;
 }
@@ -31,6 +34,7 @@ export class Following {
   /** The latest of each task, until it is known which one is meant. */
   readonly #early = new Map<string, Notice>();
   #id: string | undefined;
+  readonly #why: WhyQueued;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #seq = 0;
   #over = false;
@@ -41,6 +45,10 @@ export class Following {
     this.#listener = listener;
     this.ready = this.#ready.promise;
     this.ended = this.#end.promise;
+    this.#why = new WhyQueued(
+      () => api.task(this.#id as string),
+      (why) => listener.waits(why),
+    );
     // It may fail before anybody waits for it.
     this.ended.catch(() => undefined);
     const look = (): void => void this.#look();
@@ -81,6 +89,7 @@ export class Following {
   close(): void {
     this.#over = true;
     clearTimeout(this.#timer);
+    this.#why.stop();
     this.#stream.close();
   }
 
@@ -90,7 +99,9 @@ export class Following {
     if (this.#over || this.#id === undefined) return;
     try {
       const task = await this.#ask(this.#id);
-      this.#tell(task);
+      // Why it waits is told once it does so for a while.
+      const { waiting: _, ...state } = task;
+      this.#tell(state);
       if (hasEnded(task)) this.#end.resolve(task);
     } catch (error) {
       if (!isPassing(error)) return this.#fail(error);
@@ -133,6 +144,7 @@ export class Following {
     if (this.#over || task.seq <= this.#seq) return;
     this.#seq = task.seq;
     this.#listener.changed(task);
+    this.#why.heed(task.status);
   }
 
   #fail(error: unknown): void {

@@ -4,6 +4,7 @@ import { Interrupted } from "./screen.ts";
 import { hasEnded } from "./shapes.ts";
 import { taskLine, taskLines } from "./show.ts";
 import { Trouble } from "./trouble.ts";
+import { newReasons, WhyQueued } from "./why-queued.ts";
 
 /** A list shows so many tasks. */
 const LISTED = 20;
@@ -29,24 +30,40 @@ export async function liveList(desk: Desk): Promise<void> {
  * @throws Trouble where it has not become what was wished
  */
 export async function watchTask(desk: Desk, id: string): Promise<void> {
-  desk.tasks.learn(await desk.until(desk.api.task(id)));
-  const state = (): KnownTask | undefined => desk.tasks.get(id);
+  const asked = await desk.until(desk.api.task(id));
+  desk.tasks.learn(asked);
+  let { waiting } = asked;
+  const state = (): KnownTask | undefined => withWaiting(desk.tasks.get(id), waiting);
   const lines = (): readonly string[] => [state()].flatMap((task) => (task ? [taskLine(task, desk.look)] : []));
   const tell = desk.screen.interactive ? () => undefined : tenths(desk);
+  const sayWhy = newReasons(() => desk.say(...lines()));
+  const why = new WhyQueued(
+    () => desk.api.task(id),
+    (reason) => {
+      waiting = reason;
+      if (desk.screen.interactive) desk.redraw();
+      else sayWhy(reason);
+    },
+  );
   desk.watched = id;
   try {
     await live(desk, lines, () => {
       const task = state();
       if (task) tell(task);
+      why.heed(task?.status ?? "");
       return task === undefined || (hasEnded(task) && desk.isTold(task));
     });
   } finally {
+    why.stop();
     desk.watched = undefined;
   }
   const task = state();
   if (task === undefined) throw new Trouble(desk.words.noSuchTask(id));
   if (task.status === "failed" || task.status === "cancelled") throw new Trouble(taskLine(task, desk.look));
 }
+
+const withWaiting = (task: KnownTask | undefined, waiting: string | undefined): KnownTask | undefined =>
+  task && waiting !== undefined ? { ...task, waiting } : task;
 
 /** A pipe, which has no line that is drawn again, is told of each tenth. */
 function tenths(desk: Desk): (task: KnownTask) => void {

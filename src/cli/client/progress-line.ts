@@ -30,6 +30,13 @@ export class ProgressLine implements Display {
     this.#draw();
   }
 
+  /** Why the task is queued for so long, until it changes. */
+  waits(why: string | undefined): void {
+    if (!this.#task) return;
+    const { waiting: _, ...task } = this.#task;
+    this.task(why === undefined ? task : { ...task, waiting: why });
+  }
+
   say(line: string): void {
     this.#output.write(`\r\x1b[K${line}\n`);
     this.#draw();

@@ -13,7 +13,7 @@ export interface Look {
 }
 
 /** What lists and notices say of a task. */
-export type TaskState = Pick<TaskView, "task_id" | "name" | "status" | "progress" | "message" | "attempt" | "error">;
+export type TaskState = Pick<TaskView, "task_id" | "name" | "status" | "progress" | "message" | "attempt" | "error" | "waiting">;
 
 const SHORT_ID = 8;
 const BAR = 10;
@@ -105,7 +105,8 @@ function progressParts({ progress }: TaskState, look: Look): string[] {
   return [isNarrow(look) ? share : `${progressBar(progress)} ${share.padStart(4)}`];
 }
 
-function detailParts({ status, message, error, attempt }: TaskState, { words }: Look): string[] {
+function detailParts({ status, message, error, attempt, waiting }: TaskState, { words }: Look): string[] {
+  if (status === "queued" && waiting !== undefined) return [clean(waiting)];
   const tried = status === "retrying" || (attempt > 1 && status === "in progress") ? [words.attempt(attempt)] : [];
   const why = error !== null && status !== "done" ? [clean(`${error.code}: ${error.message}`)] : [];
   const doing = message !== null && why.length === 0 ? [clean(message)] : [];

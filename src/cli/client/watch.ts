@@ -5,7 +5,9 @@ import { Following } from "./follow.ts";
 import { canRedraw, lookOf } from "./look.ts";
 import { type Display, PlainLines, ProgressLine } from "./progress-line.ts";
 import type { TaskView } from "./shapes.ts";
+import { clean } from "./show.ts";
 import { reasonOf } from "./trouble.ts";
+import { newReasons } from "./why-queued.ts";
 import { ENGLISH } from "./words-en.ts";
 
 /**
@@ -20,9 +22,11 @@ export async function watch(api: Api, io: Io, json: boolean, submit: () => Promi
   const display = displayFor(io, json);
   // What concerns the connection is no progress: it goes to stderr, or above the line that is drawn.
   const say = (line: string): void => (display instanceof ProgressLine ? display : { say: io.error }).say(`artel: ${line}`);
+  const sayWhy = newReasons((why) => say(`queued: ${clean(why)}`));
   const following = new Following(api, {
     changed: (task) => display?.task(task, true),
     progressed: (task) => display?.task(task, false),
+    waits: (why) => (display instanceof ProgressLine ? display.waits(why) : sayWhy(why)),
     lost: (reason) => say(`connection lost (${reasonOf(reason, ENGLISH)}); trying again, nothing will be missed`),
     back: () => say("connected again"),
   });

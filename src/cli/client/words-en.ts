@@ -88,6 +88,7 @@ export const ENGLISH = {
     attempt: "attempt",
     error: "error",
     queue: "queue",
+    owner: "owner",
     created: "created",
     started: "started",
     finished: "finished",

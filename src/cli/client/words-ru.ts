@@ -94,6 +94,7 @@ export const RUSSIAN: Words = {
     attempt: "попытка",
     error: "ошибка",
     queue: "очередь",
+    owner: "владелец",
     created: "создана",
     started: "начата",
     finished: "окончена",

@@ -6,6 +6,7 @@ import type {
   HeartbeatAnswer,
   Job,
   JobRef,
+  LimitUse,
   LogLine,
   NewWork,
   Offset,
@@ -77,6 +78,10 @@ export class EmbeddedBroker implements Broker {
     );
     for (const lanes of [this.#shared, this.#alone]) lanes.unpark();
     this.#onWork.emit(UNKNOWN_WORK);
+  }
+
+  async limitUse(names: readonly string[], owner?: string): Promise<readonly LimitUse[]> {
+    return this.#restraint.use(names, owner);
   }
 
   async cancel(ids: readonly string[]): Promise<void> {

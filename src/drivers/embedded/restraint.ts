@@ -1,5 +1,5 @@
 import { type Bucket, nextTokenMs, refill, type TaskLimits } from "../../domain/limits.ts";
-import type { Job, Restraints } from "../../ports/broker.ts";
+import type { Job, LimitUse, Restraints } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
 
 type Who = Pick<Job, "name" | "owner">;
@@ -72,6 +72,32 @@ export class Restraint {
     const waitMs = this.#waitMs;
     this.#waitMs = undefined;
     return waitMs;
+  }
+
+  /** See BrokerHub.limitUse. */
+  use(names: readonly string[], owner?: string): LimitUse[] {
+    return names.flatMap((name) => {
+      const limits = this.#limits.get(name);
+      if (!limits) return [];
+      const byOwner = owner === undefined ? this.#busyByOwner(name) : this.#busyOf({ name, owner });
+      return [{ name, running: this.#busy.get(name) ?? 0, byOwner, tokenInMs: this.#tokenInMs(name, limits), countedInMs: 0 }];
+    });
+  }
+
+  #busyByOwner(name: string): Map<string, number> {
+    const prefix = keyOf({ name, owner: "" });
+    return new Map(
+      [...this.#busy].flatMap(([key, count]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), count]] : [])),
+    );
+  }
+
+  #busyOf(job: Who): Map<string, number> {
+    const count = this.#busy.get(keyOf(job));
+    return new Map(count === undefined ? [] : [[job.owner, count]]);
+  }
+
+  #tokenInMs(name: string, { rate }: TaskLimits): number {
+    return rate === undefined ? 0 : nextTokenMs(rate, refill(rate, this.#buckets.get(name), this.#clock.now()));
   }
 
   #hasToken(name: string, rate: NonNullable<TaskLimits["rate"]>): boolean {

@@ -6,6 +6,7 @@ import type {
   HeldJob,
   Job,
   JobRef,
+  LimitUse,
   LogLine,
   NewWork,
   Offset,
@@ -107,6 +108,10 @@ export class RedisBroker implements Broker {
 
   restrain(restraints: Restraints): Promise<void> {
     return this.#restraint.set(restraints);
+  }
+
+  limitUse(names: readonly string[], owner?: string): Promise<readonly LimitUse[]> {
+    return this.#restraint.use(names, owner);
   }
 
   async cancel(ids: readonly string[]): Promise<void> {

@@ -11,7 +11,7 @@ const VERSION = "v2";
 const PARTS = {
   /**
    * Hash: `epoch` of this life of the data, `run_id` of the server that it began on, `rows`: the epoch of the rows that it works
-   * for, counters of turns.
+   * for, counters of turns, `hold`: until when what runs is not known, in milliseconds of the server's clock.
    */
   META: "meta",
   /**
@@ -64,6 +64,8 @@ export class Keys {
   readonly signals: string;
   readonly workers: string;
   readonly crew: string;
+  readonly busy: string;
+  readonly rates: string;
 
   constructor(namespace: string) {
     const tag = `{${namespace}}:`;
@@ -75,6 +77,8 @@ export class Keys {
     this.signals = this.prefix + PARTS.SIGNALS;
     this.workers = this.prefix + PARTS.WORKERS;
     this.crew = this.prefix + PARTS.CREW;
+    this.busy = this.prefix + PARTS.BUSY;
+    this.rates = this.prefix + PARTS.RATES;
   }
 
   held(worker: string): string {
@@ -93,7 +97,10 @@ export const lineOf = (job: { alone: boolean; priority: string; queue: string; n
 
 /** What limits count by, as it follows a dispatch; nothing where the worker does not know. */
 export const whoOf = ({ name, owner }: HeldJob): string =>
-  name === undefined || owner === undefined ? "" : ` ${name}${SEPARATOR}${owner}`;
+  name === undefined || owner === undefined ? "" : ` ${busyOf(name, owner)}`;
+
+/** The field of BUSY for one owner's. */
+export const busyOf = (name: string, owner: string): string => `${name}${SEPARATOR}${owner}`;
 
 /** The names as Lua locals: what every script begins with. */
 export const LUA_NAMES = Object.entries(PARTS)

@@ -1,5 +1,7 @@
-import { HEARTBEAT_MS, type Restraints } from "../../ports/broker.ts";
+import { type Bucket, nextTokenMs, type Rate, refill } from "../../domain/limits.ts";
+import { HEARTBEAT_MS, type LimitUse, type Restraints } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
+import { busyOf } from "./keys.ts";
 import type { Link } from "./link.ts";
 
 /** In this time every worker that lives has said what it holds, in milliseconds. */
@@ -33,6 +35,36 @@ export class Restraint {
     await this.#tell();
   }
 
+  /**
+   * See BrokerHub.limitUse. What claims heed is read as it stands there, which costs them nothing.
+   *
+   * @throws Unavailable `redis_unavailable`
+   */
+  async use(names: readonly string[], owner?: string): Promise<readonly LimitUse[]> {
+    const limits = this.#restraints?.limits.filter(({ name }) => names.includes(name)) ?? [];
+    if (limits.length === 0) return [];
+    const { meta, busy, rates } = this.#link.keys;
+    const limited = limits.map(({ name }) => name);
+    const counted = limited.flatMap((name) => (owner === undefined ? [name] : [name, busyOf(name, owner)]));
+    const [now, hold, counts, buckets] = await this.#link.call((client) =>
+      Promise.all([
+        this.#serverTime?.now() ??
+          client.time().then(([seconds = 0, micros = 0]) => seconds * 1_000 + Math.floor(micros / 1_000)),
+        client.hget(meta, "hold"),
+        owner === undefined ? client.hgetall(busy) : client.hmget(busy, ...counted).then((values) => byField(counted, values)),
+        client.hmget(rates, ...limited),
+      ]),
+    );
+    const unknownMs = Math.max(0, Number(hold ?? 0) - now);
+    return limits.map(({ name, concurrency, perUser, rate }, i) => ({
+      name,
+      running: Number(counts[name] ?? 0),
+      byOwner: byOwner(counts, name),
+      tokenInMs: rate === undefined ? 0 : nextTokenMs(rate, bucketOf(rate, buckets[i], now)),
+      countedInMs: concurrency === undefined && perUser === undefined ? 0 : unknownMs,
+    }));
+  }
+
   async #tell(): Promise<void> {
     if (!this.#restraints || !this.#link.ready) return;
     const unheard = this.#told !== undefined && this.#told !== this.#link.epoch;
@@ -56,4 +88,23 @@ function fieldsOf({ limits, pausedTasks, pausedQueues }: Restraints): string[] {
     return [`t|${name}`, `${concurrency} ${perUser} ${rate?.tokenMs ?? 0} ${rate?.burst ?? 0} ${paused.has(name) ? 1 : 0}`];
   });
   return [...fields, ...pausedQueues.flatMap((queue) => [`q|${queue}`, "1"])];
+}
+
+const byField = (fields: readonly string[], values: readonly (string | null)[]): Record<string, string> =>
+  Object.fromEntries(fields.flatMap((field, i) => (values[i] == null ? [] : [[field, values[i]]])));
+
+/** Of all counts those of one task's owners; see BUSY in keys.ts. */
+function byOwner(counts: Readonly<Record<string, string>>, name: string): Map<string, number> {
+  const prefix = busyOf(name, "");
+  return new Map(
+    Object.entries(counts).flatMap(([field, count]) =>
+      field.startsWith(prefix) ? [[field.slice(prefix.length), Number(count)]] : [],
+    ),
+  );
+}
+
+/** See RATES in keys.ts. */
+function bucketOf(rate: Rate, text: string | null | undefined, now: number): Bucket {
+  const [tokens, at] = text?.split(" ").map(Number) ?? [];
+  return refill(rate, tokens === undefined || at === undefined ? undefined : { tokens, at }, now);
 }

@@ -32,9 +32,10 @@ export class MemberInputs {
    */
   complete(task: StoredTask, unresolved: boolean, handedOn: HandedOn): MemberInput {
     const known = this.#parts.definitions.get(task.name);
-    if (!known) return { failure: { code: "unknown_task", message: `there is no task "${task.name}" any more` } };
+    // One whose input was checked when it was submitted waits for its file, as any task does.
+    if (!known && unresolved) return { failure: unknownTask(task) };
     try {
-      const args = unresolved ? this.#resolve(task, known, handedOn) : null;
+      const args = known && unresolved ? this.#resolve(task, known, handedOn) : null;
       this.#parts.unique.take(task, args ?? undefined);
       return { args };
     } catch (error) {
@@ -65,6 +66,11 @@ export class MemberInputs {
     return args;
   }
 }
+
+const unknownTask = ({ name }: StoredTask): TaskFailure => ({
+  code: "unknown_task",
+  message: `there is no task "${name}" any more, so its input cannot be checked`,
+});
 
 const misfit = ({ name }: StoredTask, { path, message }: InputProblem): ArtelError =>
   new ArtelError("invalid_input", `the input does not fit the task "${name}": ${path === "" ? "it" : path} ${message}`);

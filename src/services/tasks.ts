@@ -172,7 +172,6 @@ export class Tasks {
         throw new Conflict("task_not_ended", `only a failed or cancelled task can be retried; this one is ${task.status}`);
       }
       if (members.isBlocked(task)) throw waitsForFailed();
-      quotas.check(task.owner, 1);
       const now = clock.now();
       const transitions = new Transitions(this.#parts, tx);
       if (task.workflow === null) {
@@ -182,6 +181,8 @@ export class Tasks {
         members.retry(transitions, task, now);
       }
       transitions.store();
+      // Only now is it known how many others wait again with it; too many undo the transaction.
+      quotas.check(task.owner, 0);
     });
     return this.show(caller, id);
   }

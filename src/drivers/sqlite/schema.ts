@@ -233,7 +233,7 @@ export const workflowTasks = sqliteTable(
     workflow: integer()
       .notNull()
       .references(() => workflows.n),
-    /** Null: it waits for nothing. Joints go with their workflow, which goes after its last member. */
+    /** Null: it waits for nothing. Joints go with their workflow, which goes with all of its members. */
     waitsFor: integer("waits_for"),
     countsInto: integer("counts_into").notNull(),
     /** 1: its args refer to the value of its joint, which is put in when the task is let go. */

@@ -39,6 +39,8 @@ export interface TaskSummary<Name extends TaskName = TaskName> {
   started_at: string | null;
   finished_at: string | null;
   seq: number;
+  /** Of a member of a workflow. */
+  workflow_id?: string;
 }
 
 export interface Task<Name extends TaskName = TaskName> extends TaskSummary<Name> {
@@ -420,8 +422,13 @@ class Follower {
     signal?.throwIfAborted();
     if (this.#heard.length === 0) {
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        signal?.addEventListener("abort", () => resolve(), { once: true });
+        const wake = (): void => {
+          // One signal may stand for many watches and outlive them all.
+          signal?.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#wake = wake;
+        signal?.addEventListener("abort", wake);
       });
       signal?.throwIfAborted();
     }

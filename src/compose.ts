@@ -170,8 +170,9 @@ async function assemble(
   const definitions = new DefinitionRegistry(folder.offered, schemas);
   const workflowStore = new SqliteWorkflows(db, store.reader);
   const shared = { store, workflows: workflowStore, work, dispatcher, definitions, notifier: topics, quotas, clock, log };
-  const { members, unique, feed, intake } = openWorkflows(shared);
-  const scheduler = new Scheduler({ ...shared, members });
+  const onPutOff = (runAt: number): void => scheduler.expect(runAt);
+  const { members, unique, feed, intake } = openWorkflows({ ...shared, onPutOff });
+  const scheduler: Scheduler = new Scheduler({ ...shared, members });
   const recorder = new Recorder({
     hub: broker,
     store,
@@ -180,7 +181,7 @@ async function assemble(
     notifier: topics,
     members,
     log,
-    onPutOff: (runAt) => scheduler.expect(runAt),
+    onPutOff,
   });
   const flights = readFlights(directory);
   const wasRunning = flights && ((ref: JobRef) => flights.has(flightKey(ref)));

@@ -42,9 +42,6 @@ export interface ListQuery {
   readonly limit: number;
 }
 
-/** Longest delay, in milliseconds: a year. */
-const MAX_DELAY_MS = 366 * 86_400_000;
-
 interface Parts {
   readonly store: TaskStore;
   readonly work: UnitOfWork;
@@ -243,13 +240,6 @@ export class Tasks {
     if (!task || !mayTouch(caller, task)) throw notFound();
     return task;
   }
-}
-
-/** @throws InvalidInput `invalid_delay` when it is longer than a year */
-export function checkDelay(delayMs: number): number {
-  if (delayMs > MAX_DELAY_MS)
-    throw new InvalidInput("invalid_delay", "a delay can be 366d at most", [{ path: "/delay", message: "too long" }]);
-  return delayMs;
 }
 
 /** Whether something of this owner's is a caller's to see and to change. */

@@ -13,7 +13,7 @@ import { HandedOn, TooLarge } from "./handed-on.ts";
 import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
-import { type Caller, mayTouch } from "./tasks.ts";
+import { type Caller, mayTouch, type SubmitOptions } from "./tasks.ts";
 import { Transitions } from "./transitions.ts";
 import type { CheckedStep, WorkflowIntake } from "./workflow-intake.ts";
 
@@ -73,13 +73,15 @@ export class Workflows {
   /**
    * Accepts a workflow: all of its tasks or none.
    *
-   * @param idempotencyKey repeats with the same key and description, by the same caller, get the first one's workflow
+   * @param options the delay is of what waits for nothing else, beside its own; the priority of steps that say none; repeats with
+   *   the same key and description, by the same caller, get the first one's workflow
    * @throws InvalidInput `invalid_input`; Conflict `idempotency_conflict`, `not_unique`; TooMany `queue_full`; Unavailable
    */
-  async submit(caller: Caller, description: unknown, idempotencyKey?: string): Promise<AcceptedWorkflow> {
-    const plan = planOf(description);
+  async submit(caller: Caller, description: unknown, options: SubmitOptions = {}): Promise<AcceptedWorkflow> {
+    const plan = planOf(description, options);
+    const { idempotencyKey: key } = options;
     // Before checking, which fills in defaults.
-    const repeatable = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digestOf(description) };
+    const repeatable = key === undefined ? undefined : { key, digest: digestOf(description) };
     await this.#parts.definitions.prepare();
     const steps = await this.#check(plan);
     return await this.#parts.work.grouped((tx) => {

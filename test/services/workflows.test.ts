@@ -176,6 +176,60 @@ describe("a member that waits", () => {
   });
 });
 
+describe("a member with a delay", () => {
+  const later = { ...job("b", "/name"), delay: "30s" };
+
+  test("waits for so long after what it follows is done, with the results put in, whatever happens meanwhile", async () => {
+    await using core = await open();
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), later, job("c")] });
+    const b = taskIds[1] ?? "";
+    manual(core).advance(60_000);
+    expect(await core.scheduler.tick()).toBe(0);
+    await end(core, "a");
+    expect(core.store.get(b)).toMatchObject({ status: "scheduled", runAt: core.clock.now() + 30_000 });
+    expect(argsOf(core, b)).toEqual({ name: "b", got: "a" });
+    await using again = await open({ file: core.snapshot(), clock: core.clock, random: core.random });
+    manual(core).advance(29_999);
+    expect(await again.scheduler.tick()).toBe(0);
+    manual(core).advance(1);
+    expect(await again.scheduler.tick()).toBe(1);
+    await runAll(again);
+    expect(stateOf(again, id)).toBe("done");
+  });
+
+  test("waits again when it is revived; where it is retried itself, it queues at once", async () => {
+    await using core = await open();
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), later] });
+    const [a = "", b = ""] = taskIds;
+    await end(core, "a", "failed");
+    await core.tasks.retry(ANNA, a);
+    await end(core, "a");
+    expect(core.store.get(b)).toMatchObject({ status: "scheduled", runAt: core.clock.now() + 30_000 });
+    await core.tasks.cancel(ANNA, b);
+    expect(stateOf(core, id)).toBe("cancelled");
+    await core.tasks.retry(ANNA, b);
+    expect(core.store.get(b)).toMatchObject({ status: "queued", runAt: core.clock.now() });
+  });
+
+  test("the whole's delay comes before that of what waits for nothing; its priority is of steps that say none", async () => {
+    await using core = await open();
+    const described = {
+      chain: [{ group: [job("a"), { ...job("b"), delay: "1s", priority: "low" }] }, { ...job("c"), delay: "30s" }],
+    };
+    const { id } = await core.workflows.submit(ANNA, described, { delayMs: 2_000, priority: "high" });
+    const now = core.clock.now();
+    const tasks = byName(core, id);
+    expect(tasks.get("a")).toMatchObject({ status: "scheduled", runAt: now + 2_000, priority: "high" });
+    expect(tasks.get("b")).toMatchObject({ status: "scheduled", runAt: now + 3_000, priority: "low" });
+    expect(core.workflows.show(ANNA, id).workflow.counts).toMatchObject({ queued: 0, scheduled: 3 });
+    manual(core).advance(3_000);
+    expect(await core.scheduler.tick()).toBe(2);
+    await runAll(core);
+    expect(byName(core, id).get("b")?.status).toBe("done");
+    expect(core.store.nextDueAt()).toBe(core.clock.now() + 30_000);
+  });
+});
+
 describe("when a task fails", () => {
   const tree = { chain: [{ group: [job("a"), job("b"), { chain: [job("c"), job("d")] }] }, job("e"), job("f")] };
 
@@ -287,13 +341,13 @@ describe("the whole", () => {
 
   test("an Idempotency-Key stands for one workflow", async () => {
     await using core = await open();
-    const first = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "")] }, "key");
+    const first = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "")] }, { idempotencyKey: "key" });
     const again = { chain: [{ input: { name: "a" }, task: "job" }, job("b", "")] };
-    expect(await core.workflows.submit(ANNA, again, "key")).toEqual(first);
-    await expect(core.workflows.submit(ANNA, { chain: [job("a")] }, "key")).rejects.toMatchObject({
+    expect(await core.workflows.submit(ANNA, again, { idempotencyKey: "key" })).toEqual(first);
+    await expect(core.workflows.submit(ANNA, { chain: [job("a")] }, { idempotencyKey: "key" })).rejects.toMatchObject({
       code: "idempotency_conflict",
     });
-    expect((await core.workflows.submit(BEN, again, "key")).id).not.toBe(first.id);
+    expect((await core.workflows.submit(BEN, again, { idempotencyKey: "key" })).id).not.toBe(first.id);
   });
 
   test("is nobody else's but an admin's", async () => {

@@ -240,6 +240,8 @@ export const workflowTasks = sqliteTable(
     unresolved: integer().notNull(),
     /** 1: it was cancelled because of a task before it. */
     abandoned: integer().notNull(),
+    /** How long it waits after what it waits for is done, in milliseconds. */
+    delayMs: integer("delay_ms").notNull().default(0),
   },
   (t) => [
     index("workflow_tasks_workflow").on(t.workflow),

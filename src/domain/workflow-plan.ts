@@ -116,6 +116,8 @@ class Planner {
 
   /** @returns what the node comes to */
   #node(node: unknown, place: Place): Shape<number> {
+    // No more of it is told, so no more of it is looked at.
+    if (this.problems.length >= PROBLEMS_MAX) return [];
     const kind = kindOf(node);
     if (kind === undefined) return this.#refuse(place.path, "must have one of the fields task, chain, group and chord");
     const fields = node as Fields;

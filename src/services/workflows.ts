@@ -5,7 +5,7 @@ import { uniqueText } from "../domain/unique.ts";
 import { statusOf } from "../domain/workflow.ts";
 import { type Plan, type PlannedStep, planOf } from "../domain/workflow-plan.ts";
 import type { BrokerHub } from "../ports/broker.ts";
-import type { Definitions } from "../ports/definitions.ts";
+import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { StoredTask, UnitOfWork } from "../ports/tasks.ts";
 import type { Repeatable, StoredWorkflow, WorkflowPage, WorkflowStore } from "../ports/workflows.ts";
@@ -151,22 +151,27 @@ export class Workflows {
     return this.show(caller, id);
   }
 
-  /** @throws InvalidInput `invalid_input` with all that is wrong with all steps */
-  async #check(plan: Plan): Promise<readonly CheckedStep[]> {
-    const problems: InputProblem[] = [];
-    const checked: CheckedStep[] = [];
-    for (const step of plan.steps) {
-      const known = this.#parts.definitions.get(step.task);
-      if (!known) {
-        problems.push({ path: pointerTo(step.path, "task"), message: `there is no task "${step.task}"` });
-        continue;
-      }
-      // What is yet to be put in is checked when it is.
-      if (!step.unresolved) for (const problem of await known.check(step.input)) problems.push(inStep(step, problem));
-      checked.push({ ...step, policy: known.policy, args: JSON.stringify(step.input) });
-    }
+  /** @throws InvalidInput `invalid_input` with all that is wrong with all steps; Unavailable where a schema's code cannot be run */
+  async #check({ steps }: Plan): Promise<readonly CheckedStep[]> {
+    // Begun together: code that checks gets them as one.
+    const checks = steps.map((step) => this.#checkStep(step));
+    const problems = (await Promise.all(checks.map(({ problems }) => problems))).flat();
+    const checked = steps.flatMap((step, i) => {
+      const policy = checks[i]?.known?.policy;
+      return policy ? [{ ...step, policy, args: JSON.stringify(step.input) }] : [];
+    });
     if (problems.length === 0) return checked;
     throw new InvalidInput("invalid_input", "the steps do not fit their tasks", problems.slice(0, PROBLEMS_MAX));
+  }
+
+  #checkStep(step: PlannedStep): { known?: KnownTask; problems: readonly InputProblem[] | Promise<readonly InputProblem[]> } {
+    const known = this.#parts.definitions.get(step.task);
+    if (!known) return { problems: [{ path: pointerTo(step.path, "task"), message: `there is no task "${step.task}"` }] };
+    // What is yet to be put in is checked when it is.
+    if (step.unresolved) return { known, problems: [] };
+    const problems = known.check(step.input);
+    const placed = (found: readonly InputProblem[]) => found.map((problem) => inStep(step, problem));
+    return { known, problems: problems instanceof Promise ? problems.then(placed) : placed(problems) };
   }
 
   #repeated(caller: Caller, { key, digest }: Repeatable): AcceptedWorkflow | undefined {

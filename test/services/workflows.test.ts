@@ -4,6 +4,7 @@ import type { Status } from "../../src/domain/task.ts";
 import { progressOf, statusOf } from "../../src/domain/workflow.ts";
 import type { Job } from "../../src/ports/broker.ts";
 import type { StoredTask } from "../../src/ports/tasks.ts";
+import { DefinitionRegistry } from "../../src/services/definitions.ts";
 import { ADMIN, ANNA, BEN, type Core, type CoreOptions, done, failed, manual, openCore, policy } from "../support/core.ts";
 import { outcomeOf, stepsOf, trees } from "../support/workflows.ts";
 
@@ -357,6 +358,20 @@ describe("the whole", () => {
     await expect(core.workflows.cancel(BEN, id)).rejects.toMatchObject({ code: "workflow_not_found" });
     await expect(core.workflows.retry(BEN, id)).rejects.toMatchObject({ code: "workflow_not_found" });
     expect(core.workflows.show(ADMIN, id).workflow.ownerId).toBe("anna");
+  });
+
+  test("steps whose schemas are code are checked together", async () => {
+    const asked = Promise.withResolvers<void>();
+    const seen: unknown[] = [];
+    const check = async (_: string, input: unknown) => {
+      if (seen.push(input) === 2) asked.resolve();
+      await asked.promise;
+      return [];
+    };
+    const definitions = new DefinitionRegistry([{ ...ANY, checkedBy: "code" }], { check });
+    await using core = await open({ definitions });
+    const { taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), { group: [job("b"), job("c", "")] }] });
+    expect([taskIds.length, seen]).toEqual([3, [{ name: "a" }, { name: "b" }]]);
   });
 
   test("steps that do not fit are all named, and nothing is stored", async () => {

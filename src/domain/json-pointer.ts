@@ -12,9 +12,12 @@ export function tokensOf(pointer: string): readonly string[] | undefined {
 }
 
 /** The pointer to what `token` names inside of what `pointer` leads to. */
-export function pointerTo(pointer: string, token: string | number): string {
+export function pointerTo(pointer: string, token: PropertyKey): string {
   return `${pointer}/${String(token).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
+
+/** The pointer that takes these steps. */
+export const pointerOf = (steps: readonly PropertyKey[]): string => steps.reduce<string>(pointerTo, "");
 
 /** The place in an array that a token names; undefined where it names none. */
 export function placeOf(token: string): number | undefined {

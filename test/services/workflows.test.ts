@@ -1,7 +1,10 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import type { Status } from "../../src/domain/task.ts";
 import { progressOf, statusOf } from "../../src/domain/workflow.ts";
+import { migrateDown } from "../../src/drivers/sqlite/migrate.ts";
+import { migrations } from "../../src/drivers/sqlite/migrations.ts";
 import type { Job } from "../../src/ports/broker.ts";
 import type { StoredTask } from "../../src/ports/tasks.ts";
 import { DefinitionRegistry } from "../../src/services/definitions.ts";
@@ -432,6 +435,23 @@ describe("what is stored together", () => {
         ],
       });
     }
+  });
+
+  test("on the way back to a version without workflows, what waits for others is cancelled: nobody would let it go", async () => {
+    await using core = await open();
+    const { taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), { ...job("b"), delay: "1h" }] });
+    await core.tasks.submit(ANNA, "job", { name: "x" }, { delayMs: 1_000 });
+    using db = new Database(core.snapshot());
+    migrateDown(db, migrations.length - migrations.findIndex(({ tag }) => tag === "0004_workflows"));
+    const rows = db.query("SELECT status, error_code, finished_at IS NULL AS open FROM tasks ORDER BY n").all();
+    expect([taskIds.length, rows]).toEqual([
+      2,
+      [
+        { status: 1, error_code: null, open: 1 },
+        { status: 6, error_code: "cancelled", open: 0 },
+        { status: 0, error_code: null, open: 1 },
+      ],
+    ]);
   });
 
   test("an outcome whose commit fails has moved nothing", async () => {

@@ -51,7 +51,7 @@ export class Members implements MemberRules {
     const { workflows, unique } = this.#parts;
     const membership = membershipOf(workflows, task);
     if (membership.abandoned) workflows.setMembership(task, { abandoned: false });
-    if (!membership.unresolved) unique.take(task);
+    if (!membership.unresolved) unique.take(task, transitions);
     const again = life.retryByOwner(task, now);
     const joint = membership.waitsFor === null ? undefined : workflows.joint(membership.waitsFor);
     const ready = joint === undefined || (joint.pending === 0 && joint.bad === 0);
@@ -166,7 +166,7 @@ function release(
   now: number,
   handedOn = new HandedOn(workflows, workflows.valueOf(waitsFor ?? 0)),
 ): void {
-  const input = inputs.complete(task, unresolved, handedOn);
+  const input = inputs.complete(task, transitions, unresolved, handedOn);
   if ("failure" in input) return void transitions.stage(task, life.fail(task, now, input.failure), null, now);
   if (input.args !== null) {
     store.replaceArgs(task, input.args);

@@ -172,7 +172,7 @@ export class Tasks {
       const now = clock.now();
       const transitions = new Transitions(this.#parts, tx);
       if (task.workflow === null) {
-        unique.take(task);
+        unique.take(task, transitions);
         transitions.stage(task, life.retryByOwner(task, now), null, now);
       } else {
         members.retry(transitions, task, now);

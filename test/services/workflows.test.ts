@@ -412,6 +412,50 @@ describe("unique members", () => {
   });
 });
 
+describe("unique members of a workflow that is retried", () => {
+  const twice = {
+    group: ["a", "b"].map((name) => ({ chain: [job(name), { task: "single", input: { n: { $result: "/n" } } }] })),
+  };
+  const same = '{"n":1}';
+
+  /** Its two unique ones have run one after the other with the same input, and failed. */
+  async function failedTwice(core: Core): Promise<{ id: string; singles: string[] }> {
+    const { id, taskIds } = await core.workflows.submit(ANNA, twice);
+    const jobs = await core.claim(2);
+    for (const each of jobs) {
+      await core.settle(done(each, same));
+      const [single] = (await core.claim(1)) as [Job];
+      await core.settle(failed(single, null));
+    }
+    return { id, singles: [taskIds[1] ?? "", taskIds[3] ?? ""] };
+  }
+
+  test("which have become equal do not run beside each other: one after the other they may", async () => {
+    await using core = await open();
+    const { id, singles } = await failedTwice(core);
+    await expect(core.workflows.retry(ANNA, id)).rejects.toMatchObject({ code: "not_unique" });
+    expect(stateOf(core, id)).toBe("failed");
+    for (const single of singles) {
+      await core.tasks.retry(ANNA, single);
+      const [again] = (await core.claim(1)) as [Job];
+      await core.settle(done(again));
+    }
+    expect(stateOf(core, id)).toBe("done");
+  });
+
+  test("whose results had never been put in: the second one fails", async () => {
+    await using core = await open();
+    const { id, taskIds } = await core.workflows.submit(ANNA, twice);
+    const [, first = "", , second = ""] = taskIds;
+    const other = await core.tasks.submit(ANNA, "single", { n: 1 }, { delayMs: 1_000 });
+    for (const each of await core.claim(2)) await core.settle(done(each, same));
+    await core.tasks.cancel(ANNA, other.id);
+    expect([first, second].map((each) => core.store.get(each)?.error?.code)).toEqual(["not_unique", "not_unique"]);
+    await core.workflows.retry(ANNA, id);
+    expect([first, second].map((each) => core.store.get(each)?.status)).toEqual(["queued", "failed"]);
+  });
+});
+
 describe("what is stored together", () => {
   test("after a crash at any moment it goes on", async () => {
     await using core = await open();

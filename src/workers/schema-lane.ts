@@ -8,7 +8,7 @@ const SILENCE_MS = 1_500;
 const IMPORT_MS = 5_000;
 /** So many inputs are in its hands at a time. */
 const WINDOW = 256;
-/** What has waited for longer behind an input that hangs, of the same task, is refused, in milliseconds. */
+/** What has waited for longer behind an input that hangs or is slow, of the same task, is refused, in milliseconds. */
 const PATIENCE_MS = 5_000;
 /** So many may wait. */
 const WAITING_MAX = 10_000;
@@ -22,7 +22,7 @@ export interface Check {
   readonly input: unknown;
   readonly resolve: (problems: readonly InputProblem[]) => void;
   readonly reject: (error: Unavailable) => void;
-  /** It was there when a thread got stuck: now it is in a thread's hands alone, so that it is known which one it was. */
+  /** It was there when a thread got stuck or slow: now it is in a thread's hands alone, so that it is known which one it was. */
   suspect: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface Check {
  */
 export class SchemaLane {
   readonly #entry: URL;
-  /** Told of a task whose schema has hung, with what else waits for it. */
+  /** Told of a task whose schema has hung or is slow, with what else waits for it. */
   readonly #onHung: (task: string, left: readonly Check[]) => void;
   #worker: Worker | undefined;
   #ready = false;
@@ -125,7 +125,7 @@ export class SchemaLane {
       if (worker !== this.#worker) return;
       if (data.kind === "ready") this.#ready = true;
       else if (data.kind === "imported") this.#imported.add(data.file);
-      else if (data.kind === "checked") for (const verdict of data.verdicts) this.#judge(verdict);
+      else if (data.kind === "checked") this.#judge(data.verdicts);
       this.#watch();
       this.#pump();
     };
@@ -138,12 +138,29 @@ export class SchemaLane {
     return worker;
   }
 
-  #judge({ id, problems, failed, late }: CodeVerdict): void {
-    const check = this.#sent.get(id);
-    if (!check) return;
-    this.#sent.delete(id);
-    if (problems) check.resolve(problems);
-    else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
+  #judge(verdicts: readonly CodeVerdict[]): void {
+    const slow = new Set<string>();
+    for (const { id, problems, failed, late, slow: isSlow } of verdicts) {
+      const check = this.#sent.get(id);
+      if (!check) continue;
+      this.#sent.delete(id);
+      if (isSlow) slow.add(check.task);
+      if (problems) check.resolve(problems);
+      else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
+    }
+    for (const task of slow) this.#slowed(task);
+  }
+
+  /** What else is in the thread's hands of this task would take as long: it is taken back, and goes one by one. */
+  #slowed(task: string): void {
+    const held = [...this.#sent.values()];
+    if (held.some((check) => check.task === task)) {
+      this.#drop();
+      this.#sent.clear();
+      this.#waiting.unshift(...held);
+    }
+    for (const check of this.#waiting) check.suspect ||= check.task === task;
+    this.#partWith(task);
   }
 
   /** Each word of the thread puts the limit off. */
@@ -170,7 +187,7 @@ export class SchemaLane {
     this.#pump();
   }
 
-  /** What waits for a schema that hangs must hold up nobody else; and not itself for as long as each of it hangs. */
+  /** What waits for a schema that hangs or is slow must hold up nobody else; and not itself for as long as each of it takes. */
   #partWith(task: string): void {
     const latest = performance.now() - PATIENCE_MS;
     const { mine = [], others = [] } = Object.groupBy(this.#waiting, (check) => (check.task === task ? "mine" : "others"));

@@ -5,7 +5,7 @@ import { SchemaLane } from "./schema-lane.ts";
 
 /**
  * Loader threads that run the schemas that are code: one for all tasks, begun with the first input, and one for each task whose
- * schema has hung once, which from then on holds nobody up but itself.
+ * schema has hung or been slow once, which from then on holds nobody up but itself.
  */
 export class SchemaThreads implements SchemaRunner {
   readonly #entry: URL;

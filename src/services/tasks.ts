@@ -162,7 +162,9 @@ export class Tasks {
    *   `waits_for_failed` where one before it in its workflow failed or was cancelled; TooMany `queue_full`
    */
   async retry(caller: Caller, id: string): Promise<TaskWithBody> {
-    const { work, unique, members, quotas, clock } = this.#parts;
+    const { work, definitions, unique, members, quotas, clock } = this.#parts;
+    // A member that is let go has its input checked within the transaction, which cannot wait.
+    await definitions.prepare();
     await work.grouped((tx) => {
       const task = this.#own(caller, id);
       if (task.status !== "failed" && task.status !== "cancelled") {

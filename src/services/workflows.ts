@@ -134,7 +134,8 @@ export class Workflows {
    * @throws NotFound `workflow_not_found`; Conflict `workflow_not_ended`, `not_unique`; TooMany `queue_full`
    */
   async retry(caller: Caller, id: string): Promise<WorkflowView> {
-    const { workflows, work, members, quotas, clock } = this.#parts;
+    const { workflows, work, definitions, members, quotas, clock } = this.#parts;
+    await definitions.prepare();
     await work.grouped((tx) => {
       const workflow = this.#own(caller, id);
       const status = statusOf(workflow.counts);

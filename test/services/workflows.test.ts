@@ -145,6 +145,21 @@ describe("a member that waits", () => {
     expect(core.store.get(taskIds[1] ?? "")?.error?.code).toBe("invalid_input");
   });
 
+  test("can be retried as soon as a server answers, also by one that has checked nothing yet", async () => {
+    await using core = await open();
+    const strict = { task: "strict", input: { x: { $result: "/name" } } };
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), strict] });
+    await end(core, "a");
+    for (const retry of [
+      (again: Core) => again.tasks.retry(ANNA, taskIds[1] ?? ""),
+      (again: Core) => again.workflows.retry(ANNA, id),
+    ]) {
+      await using again = await open({ file: core.snapshot(), clock: core.clock, random: core.random, idle: true });
+      await retry(again);
+      expect(again.store.get(taskIds[1] ?? "")?.error?.code).toBe("invalid_input");
+    }
+  });
+
   test("gets no more than 8 MiB, and what is as large is left out of the workflow", async () => {
     await using core = await open();
     const half = JSON.stringify("x".repeat(5 * 1024 * 1024));

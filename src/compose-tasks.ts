@@ -63,9 +63,10 @@ export function openTaskServices(parts: Parts) {
   const policies = () => definitions.all();
   const workflowStore = new SqliteWorkflows(db, store.reader);
   const shared = { hub: broker, store, workflows: workflowStore, work, dispatcher, definitions, notifier, quotas, clock, log };
-  const { members, unique, feed, intake } = openWorkflows(shared);
-  const scheduler = new Scheduler({ ...shared, members });
-  const recorder = new Recorder({ ...shared, members, onPutOff: (runAt) => scheduler.expect(runAt) });
+  const onPutOff = (runAt: number): void => scheduler.expect(runAt);
+  const { members, unique, feed, intake } = openWorkflows({ ...shared, onPutOff });
+  const scheduler: Scheduler = new Scheduler({ ...shared, members });
+  const recorder = new Recorder({ ...shared, members, onPutOff });
   const reconciler = new Reconciler({ ...shared, recorder, members, wasRunning: parts.wasRunning });
   const pauses = new Pauses({ ...shared, store: new SqlitePauses(preparedOn(db)), window, policies });
   const waiting = new Waiting({

@@ -19,6 +19,7 @@ interface Parts {
   readonly definitions: Definitions;
   readonly notifier: Notifier;
   readonly quotas: Quotas;
+  readonly onPutOff: (runAt: number) => void;
   readonly clock: Clock;
   readonly log: Log;
 }

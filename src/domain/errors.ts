@@ -18,10 +18,6 @@ export interface InputProblem {
   readonly message: string;
 }
 
-/** A JSON Pointer (RFC 6901) from its steps. */
-export const pointerOf = (steps: readonly PropertyKey[]): string =>
-  steps.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-
 /** The caller's input is wrong, and stays wrong however often it is sent. */
 export class InvalidInput extends ArtelError {
   override readonly name = "InvalidInput";

@@ -1,10 +1,11 @@
 /** JSON Pointers, RFC 6901. */
 
-const POINTER = /^(?:\/(?:[^~/]|~[01])*)*$/;
+/** An escape that is none. Looked for by itself: a pattern of whole pointers takes long for long ones. */
+const WRONG_ESCAPE = /~(?![01])/;
 
 /** @returns its tokens, unescaped; undefined where it is none */
 export function tokensOf(pointer: string): readonly string[] | undefined {
-  if (!POINTER.test(pointer)) return undefined;
+  if ((pointer !== "" && !pointer.startsWith("/")) || WRONG_ESCAPE.test(pointer)) return undefined;
   return pointer
     .split("/")
     .slice(1)
@@ -12,9 +13,12 @@ export function tokensOf(pointer: string): readonly string[] | undefined {
 }
 
 /** The pointer to what `token` names inside of what `pointer` leads to. */
-export function pointerTo(pointer: string, token: string | number): string {
+export function pointerTo(pointer: string, token: PropertyKey): string {
   return `${pointer}/${String(token).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
+
+/** The pointer that takes these steps. */
+export const pointerOf = (steps: readonly PropertyKey[]): string => steps.reduce<string>(pointerTo, "");
 
 /** The place in an array that a token names; undefined where it names none. */
 export function placeOf(token: string): number | undefined {

@@ -2,7 +2,8 @@ import type { ErrorObject, ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import type { JsonSchema, TaskPolicy } from "./definition.ts";
-import { type InputProblem, InvalidInput, pointerOf } from "./errors.ts";
+import { type InputProblem, InvalidInput } from "./errors.ts";
+import { pointerOf } from "./json-pointer.ts";
 import { checkSchedule } from "./schedule.ts";
 
 /** At most so many problems of one input are told. */

@@ -105,9 +105,9 @@ export function hold<T extends Task>(task: T): T {
   return { ...task, status: "scheduled", runAt: NEVER };
 }
 
-/** The tasks that it waited for are done: it queues. */
-export function letGo<T extends Task>(task: T, now: number): T {
-  return { ...task, status: "queued", runAt: now };
+/** The tasks that it waited for are done: it queues, or is scheduled when it is to wait for `delayMs` more. */
+export function letGo<T extends Task>(task: T, now: number, delayMs: number): T {
+  return { ...task, status: delayMs > 0 ? "scheduled" : "queued", runAt: now + delayMs };
 }
 
 /** A task that it waited for failed or was cancelled, which `why` names: it is not run. */

@@ -3,6 +3,7 @@
  * last tasks of the one count into it, and the first tasks of the other wait for it. So each task waits for one joint at
  * most and counts into one, and a group of 500 after a group of 500 makes 1,000 links, not 250,000.
  */
+import { parseDelay } from "./duration.ts";
 import { type InputProblem, InvalidInput } from "./errors.ts";
 import { pointerTo } from "./json-pointer.ts";
 import { findReferences } from "./result-reference.ts";
@@ -31,6 +32,8 @@ export interface PlannedStep {
   readonly task: string;
   readonly input: unknown;
   readonly priority: Priority;
+  /** It waits for so long after what stands before it is done, or after the submission, in milliseconds. */
+  readonly delayMs: number;
   /** Its input holds references to the value of what it waits for. */
   readonly unresolved: boolean;
   /** Places among the joints; null: it waits for nothing. */
@@ -45,9 +48,17 @@ export interface Plan {
   readonly joints: readonly PlannedJoint[];
 }
 
+/** What is said of the whole. */
+export interface PlanOptions {
+  /** What waits for nothing else waits for so long, beside its own delay; in milliseconds. Default 0. */
+  readonly delayMs?: number | undefined;
+  /** Of steps that say none. Default "normal". */
+  readonly priority?: Priority | undefined;
+}
+
 /** @throws InvalidInput `invalid_input` with the paths of what is wrong */
-export function planOf(description: unknown): Plan {
-  const planner = new Planner();
+export function planOf(description: unknown, options: PlanOptions = {}): Plan {
+  const planner = new Planner(options);
   const plan = planner.plan(description);
   if (planner.problems.length > 0)
     throw new InvalidInput("invalid_input", "this is no workflow", planner.problems.slice(0, PROBLEMS_MAX));
@@ -71,7 +82,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** The fields that each kind of node has, by the one that tells it. */
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  task: ["task", "input", "priority"],
+  task: ["task", "input", "priority", "delay"],
   chain: ["chain"],
   group: ["group"],
   chord: ["chord", "then"],
@@ -81,7 +92,12 @@ class Planner {
   readonly problems: InputProblem[] = [];
   readonly #steps: (Omit<PlannedStep, "waitsFor" | "countsInto"> & { waitsFor: Joint | null; countsInto: Joint })[] = [];
   readonly #joints: Joint[] = [];
+  readonly #options: PlanOptions;
   #tasks = 0;
+
+  constructor(options: PlanOptions) {
+    this.#options = options;
+  }
 
   plan(description: unknown): Plan {
     const end: Joint = { pending: 0, value: [] };
@@ -100,6 +116,8 @@ class Planner {
 
   /** @returns what the node comes to */
   #node(node: unknown, place: Place): Shape<number> {
+    // No more of it is told, so no more of it is looked at.
+    if (this.problems.length >= PROBLEMS_MAX) return [];
     const kind = kindOf(node);
     if (kind === undefined) return this.#refuse(place.path, "must have one of the fields task, chain, group and chord");
     const fields = node as Fields;
@@ -141,14 +159,26 @@ class Planner {
     this.#tasks += 1;
     if (this.#tasks === WORKFLOW_TASKS_MAX + 1) this.#refuse("", `more than ${WORKFLOW_TASKS_MAX} tasks in all`);
     if (this.#tasks > WORKFLOW_TASKS_MAX) return [];
-    const { task, priority = "normal", input = {} } = fields;
+    const { task, priority = this.#options.priority ?? "normal", input = {} } = fields;
     if (typeof task !== "string") return this.#refuse(pointerTo(path, "task"), "must be string");
     if (!isPriority(priority)) return this.#refuse(pointerTo(path, "priority"), `must be one of ${PRIORITIES.join(", ")}`);
+    const delayMs = this.#delayOf(fields, path) + (before === null ? (this.#options.delayMs ?? 0) : 0);
     const references = findReferences(input, pointerTo(path, "input"), before !== null);
     this.problems.push(...references.problems.slice(0, PROBLEMS_MAX));
     after.pending += 1;
     const unresolved = references.count > 0;
-    return this.#steps.push({ path, task, input, priority, unresolved, waitsFor: before, countsInto: after }) - 1;
+    return this.#steps.push({ path, task, input, priority, delayMs, unresolved, waitsFor: before, countsInto: after }) - 1;
+  }
+
+  #delayOf({ delay = "0s" }: Fields, path: string): number {
+    try {
+      if (typeof delay === "string") return parseDelay(delay);
+      this.#refuse(pointerTo(path, "delay"), "must be string");
+    } catch (error) {
+      if (!(error instanceof InvalidInput)) throw error;
+      this.#refuse(pointerTo(path, "delay"), error.message);
+    }
+    return 0;
   }
 
   #members(members: unknown, path: string): readonly unknown[] {

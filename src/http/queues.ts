@@ -2,8 +2,8 @@ import { Elysia, t } from "elysia";
 import type { Accounts } from "../services/accounts.ts";
 import type { Pauses, QueueView } from "../services/pauses.ts";
 import type { LimitState, Waiting, WaitingQueue } from "../services/waiting.ts";
-import { BEARER_SECURITY, requireAdmin } from "./bearer.ts";
-import { problemResponses } from "./problem.ts";
+import { requireAdmin } from "./bearer.ts";
+import { describeForAdmins } from "./operation.ts";
 import { Nullable, Time } from "./task-schemas.ts";
 import { iso } from "./views.ts";
 
@@ -41,19 +41,8 @@ const QueueSchema = t.Object({
 });
 const QueuesSchema = t.Object({ items: t.Array(QueueSchema) });
 
-function describe(operationId: string, summary: string, meaning: string, ...problems: number[]) {
-  return {
-    operationId,
-    summary: `${summary}; for admins`,
-    tags: ["operations"],
-    security: BEARER_SECURITY,
-    responses: {
-      "200": { description: meaning, content: { "application/json": { schema: QueuesSchema } } },
-      ...problemResponses(401, 403, ...problems),
-      // A TypeBox schema is a JSON Schema, which OpenAPI's types do not see.
-    } as never,
-  };
-}
+const OF_QUEUE = [200, "The queue", QueuesSchema] as const;
+const OF_TASK = [200, "Its queues", QueuesSchema] as const;
 
 /** What waits where, and for what; admins pause queues and single tasks. */
 export function queueRoutes({ accounts, pauses, waiting }: Deps) {
@@ -73,23 +62,23 @@ export function queueRoutes({ accounts, pauses, waiting }: Deps) {
         await allowed(request);
         return await answer(pauses.queues());
       },
-      { detail: describe("listQueues", "The queues: what waits in them, and why", "All of them") },
+      { detail: describeForAdmins("listQueues", "The queues: what waits in them, and why", [200, "All of them", QueuesSchema]) },
     )
     .post("/queues/:name/pause", ({ request, params }) => change(request, "pause", "queue", params.name), {
       parse: "none",
-      detail: describe("pauseQueue", "Take no more tasks from a queue; what runs goes on", "The queue", 404, 503),
+      detail: describeForAdmins("pauseQueue", "Take no more tasks from a queue; what runs goes on", OF_QUEUE, [404, 503]),
     })
     .post("/queues/:name/resume", ({ request, params }) => change(request, "resume", "queue", params.name), {
       parse: "none",
-      detail: describe("resumeQueue", "Take tasks from a queue again", "The queue", 404, 503),
+      detail: describeForAdmins("resumeQueue", "Take tasks from a queue again", OF_QUEUE, [404, 503]),
     })
     .post("/tasks/definitions/:name/pause", ({ request, params }) => change(request, "pause", "task", params.name), {
       parse: "none",
-      detail: describe("pauseTask", "Begin no more of a task, in any queue; what runs goes on", "Its queues", 404, 503),
+      detail: describeForAdmins("pauseTask", "Begin no more of a task, in any queue; what runs goes on", OF_TASK, [404, 503]),
     })
     .post("/tasks/definitions/:name/resume", ({ request, params }) => change(request, "resume", "task", params.name), {
       parse: "none",
-      detail: describe("resumeTask", "Begin tasks of a name again", "Its queues", 404, 503),
+      detail: describeForAdmins("resumeTask", "Begin tasks of a name again", OF_TASK, [404, 503]),
     });
 }
 

@@ -1,8 +1,8 @@
 import { Elysia, t } from "elysia";
 import type { Accounts } from "../services/accounts.ts";
 import type { Schedules } from "../services/schedules.ts";
-import { BEARER_SECURITY, requireAdmin } from "./bearer.ts";
-import { problemResponses } from "./problem.ts";
+import { requireAdmin } from "./bearer.ts";
+import { describeForAdmins } from "./operation.ts";
 import { AcceptedSchema } from "./task-schemas.ts";
 import { iso } from "./views.ts";
 
@@ -27,25 +27,6 @@ const ScheduleSchema = t.Object({
 });
 const ListSchema = t.Object({ items: t.Array(ScheduleSchema) });
 
-function describe(
-  operationId: string,
-  summary: string,
-  [status, meaning, schema]: readonly [number, string, object],
-  ...problems: number[]
-) {
-  return {
-    operationId,
-    summary: `${summary}; for admins`,
-    tags: ["operations"],
-    security: BEARER_SECURITY,
-    responses: {
-      [String(status)]: { description: meaning, content: { "application/json": { schema } } },
-      ...problemResponses(401, 403, ...problems),
-      // A TypeBox schema is a JSON Schema, which OpenAPI's types do not see.
-    } as never,
-  };
-}
-
 /** Tasks that run by themselves, for admins: /schedules. */
 export function scheduleRoutes({ accounts, schedules }: Deps) {
   const allowed = (request: Request): Promise<void> => requireAdmin(request, accounts, "the schedules");
@@ -58,7 +39,7 @@ export function scheduleRoutes({ accounts, schedules }: Deps) {
         return { items: viewOf(schedules.list()) };
       },
       {
-        detail: describe("listSchedules", "The tasks that run by a schedule, with their next times", [
+        detail: describeForAdmins("listSchedules", "The tasks that run by a schedule, with their next times", [
           200,
           "All of them",
           ListSchema,
@@ -74,7 +55,12 @@ export function scheduleRoutes({ accounts, schedules }: Deps) {
       },
       {
         parse: "none",
-        detail: describe("pauseSchedule", "Stop running a task by its schedule", [200, "Paused", ScheduleSchema], 404, 503),
+        detail: describeForAdmins(
+          "pauseSchedule",
+          "Stop running a task by its schedule",
+          [200, "Paused", ScheduleSchema],
+          [404, 503],
+        ),
       },
     )
     .post(
@@ -86,12 +72,11 @@ export function scheduleRoutes({ accounts, schedules }: Deps) {
       },
       {
         parse: "none",
-        detail: describe(
+        detail: describeForAdmins(
           "resumeSchedule",
           "Run a task by its schedule again, from now on",
           [200, "Resumed", ScheduleSchema],
-          404,
-          503,
+          [404, 503],
         ),
       },
     )
@@ -106,7 +91,12 @@ export function scheduleRoutes({ accounts, schedules }: Deps) {
       },
       {
         parse: "none",
-        detail: describe("runSchedule", "Run a scheduled task now", [202, "Accepted and stored", AcceptedSchema], 404, 429, 503),
+        detail: describeForAdmins(
+          "runSchedule",
+          "Run a scheduled task now",
+          [202, "Accepted and stored", AcceptedSchema],
+          [404, 429, 503],
+        ),
       },
     );
 }

@@ -9,7 +9,7 @@ export const Nullable = <T extends Parameters<typeof t.Union>[0][number]>(schema
 const Any = t.Unknown({ description: "Any JSON value." });
 
 /** Typed by hand: of a list of literals clients would see no type. */
-const OneOf = <Word extends string>(words: readonly Word[]) =>
+export const OneOf = <Word extends string>(words: readonly Word[]) =>
   t.Union(words.map((word) => t.Literal(word))) as unknown as TUnsafe<Word>;
 
 export const StatusSchema = OneOf(STATUSES);

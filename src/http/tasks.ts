@@ -1,15 +1,15 @@
 import { type DocumentDecoration, Elysia, type Static } from "elysia";
 import type { Identity } from "../domain/account.ts";
 import type { TaskPolicy } from "../domain/definition.ts";
-import { parseDuration } from "../domain/duration.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import type { Priority } from "../domain/task.ts";
 import type { Accounts } from "../services/accounts.ts";
-import { type BatchOptions, type Caller, checkDelay, type SubmitOptions, type Tasks } from "../services/tasks.ts";
+import type { BatchOptions, Caller, Tasks } from "../services/tasks.ts";
 import { identifiedJsonBody, requireIdentity } from "./bearer.ts";
 import { readJson } from "./body.ts";
-import { describe, idempotencyKeyOf, json } from "./operation.ts";
+import { describe, json } from "./operation.ts";
 import { pageJson, pageOf } from "./paging.ts";
+import { submitOptions, submitParameters } from "./submission.ts";
 import * as schemas from "./task-schemas.ts";
 import { iso, taskJson, taskSummaryJson } from "./views.ts";
 
@@ -23,19 +23,10 @@ const BATCH_MAX = 1_000;
 const BATCH_PROBLEMS = [400, 404, 413, 415, 422, 429, 503];
 const SUBMIT_PROBLEMS = [...BATCH_PROBLEMS, 409];
 const LOCATION = { location: { description: "The task's path.", schema: { type: "string" } } };
-/**
- * Said again for the document: a detail's parameters take the place of those of the schemas there. The header stands in
- * the document only: a schema would have the router copy every header of every request.
- */
-const SUBMIT_PARAMETERS = [
-  ...Object.entries(schemas.SubmitQuery.properties).map(([name, schema]) => ({ name, in: "query", schema })),
-  {
-    name: "Idempotency-Key",
-    in: "header",
-    description: "Repeats with the same key and input get the first one's task; with another input, 409.",
-    schema: { type: "string", minLength: 1, maxLength: 255 },
-  },
-] as NonNullable<DocumentDecoration["parameters"]>;
+const SUBMIT_PARAMETERS = submitParameters(
+  schemas.SubmitQuery,
+  "Repeats with the same key and input get the first one's task; with another input, 409.",
+);
 
 /** Task inputs differ from task to task, so the router checks none; the document tells that there is a body. */
 const submitted = (schema: object): DocumentDecoration => ({
@@ -181,15 +172,6 @@ export function callerOf(identity: Identity): Caller {
   return { n: identity.accountKey, id: identity.accountId, admin: identity.role === "admin" };
 }
 
-function submitOptions(query: { delay?: string; priority?: Priority }, request: Request): SubmitOptions {
-  const idempotencyKey = idempotencyKeyOf(request);
-  return {
-    ...(query.delay === undefined ? {} : { delayMs: delayOf(query.delay) }),
-    ...(query.priority === undefined ? {} : { priority: query.priority }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-  };
-}
-
 /** One key stands for one task, so it cannot stand for many. */
 function batchOptions(query: { delay?: string; priority?: Priority }, request: Request): BatchOptions {
   if (request.headers.has("idempotency-key")) {
@@ -199,15 +181,6 @@ function batchOptions(query: { delay?: string; priority?: Priority }, request: R
     );
   }
   return submitOptions(query, request);
-}
-
-function delayOf(text: string): number {
-  try {
-    return checkDelay(parseDuration(text));
-  } catch (error) {
-    if (!(error instanceof InvalidInput)) throw error;
-    throw new InvalidInput("invalid_delay", error.message, [{ path: "/delay", message: error.message }]);
-  }
 }
 
 function batchOf(body: unknown): readonly unknown[] {

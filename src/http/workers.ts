@@ -1,8 +1,8 @@
 import { Elysia, t } from "elysia";
 import type { WorkerView } from "../ports/broker.ts";
 import type { Accounts } from "../services/accounts.ts";
-import { BEARER_SECURITY, requireAdmin } from "./bearer.ts";
-import { problemResponses } from "./problem.ts";
+import { requireAdmin } from "./bearer.ts";
+import { describeForAdmins } from "./operation.ts";
 import { iso } from "./views.ts";
 
 interface Deps {
@@ -39,20 +39,12 @@ export function workerRoutes({ accounts, workers }: Deps) {
       return { items: (await workers()).map(workerView) };
     },
     {
-      detail: {
-        operationId: "listWorkers",
-        summary: "The worker processes, with their load; for admins",
-        tags: ["operations"],
-        security: BEARER_SECURITY,
-        // A TypeBox schema is a JSON Schema, which OpenAPI's types do not see.
-        responses: {
-          "200": {
-            description: "Those that have been heard of lately",
-            content: { "application/json": { schema: WorkersSchema } },
-          },
-          ...problemResponses(401, 403, 503),
-        } as never,
-      },
+      detail: describeForAdmins(
+        "listWorkers",
+        "The worker processes, with their load",
+        [200, "Those that have been heard of lately", WorkersSchema],
+        [503],
+      ),
     },
   );
 }

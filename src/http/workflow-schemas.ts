@@ -1,15 +1,14 @@
+import type { TInteger } from "@sinclair/typebox";
 import { t } from "elysia";
-import { STATUSES } from "../domain/task.ts";
+import { PRIORITIES, STATUSES, type Status } from "../domain/task.ts";
 import { WORKFLOW_STATUSES } from "../domain/workflow.ts";
-import { LimitSchema, Nullable, TaskSummarySchema, Time } from "./task-schemas.ts";
+import { LimitSchema, Nullable, OneOf, PrioritySchema, TaskSummarySchema, Time } from "./task-schemas.ts";
 
 /** What the workflow routes take and answer, for the OpenAPI document. */
 
-const statuses = WORKFLOW_STATUSES.map((status) => t.Literal(status));
-export const WorkflowStatusSchema = t.Union(statuses);
-export const CountsSchema = t.Object(Object.fromEntries(STATUSES.map((status) => [status, t.Integer({ minimum: 0 })])), {
-  description: "Its tasks by status.",
-});
+export const WorkflowStatusSchema = OneOf(WORKFLOW_STATUSES);
+const counts = Object.fromEntries(STATUSES.map((status) => [status, t.Integer({ minimum: 0 })]));
+export const CountsSchema = t.Object(counts as Record<Status, TInteger>, { description: "Its tasks by status." });
 
 const summary = {
   workflow_id: t.String({ format: "uuid" }),
@@ -41,6 +40,19 @@ export const WorkflowAcceptedSchema = t.Object({
   task_ids: t.Array(t.String({ format: "uuid" }), { description: "In the order in which the steps are written." }),
 });
 
+export const WorkflowSubmitQuery = t.Object(
+  {
+    delay: t.Optional(
+      t.String({
+        description:
+          "What waits for nothing else begins no sooner than after this long, such as `30s` or `5m`, beside its own delay.",
+      }),
+    ),
+    priority: t.Optional(PrioritySchema),
+  },
+  { additionalProperties: false },
+);
+
 export const WorkflowQuerySchema = t.Object(
   {
     limit: t.Optional(LimitSchema),
@@ -64,7 +76,12 @@ export const StepSchema = {
         'Its input; `{}` where it is left out. Anywhere inside, `{"$result": POINTER}` stands for the value of the node before, ' +
         'or for the part of it that the JSON Pointer leads to; `""` is all of it.',
     },
-    priority: { type: "string", enum: ["low", "normal", "high"] },
+    priority: { type: "string", enum: [...PRIORITIES] },
+    delay: {
+      type: "string",
+      description:
+        "How long it waits after all that stands before it is done, such as `30s` or `5m`; `run_at` then says until when.",
+    },
   },
   required: ["task"],
   additionalProperties: false,

@@ -1,10 +1,11 @@
-import { type DocumentDecoration, Elysia } from "elysia";
+import { type DocumentDecoration, Elysia, type Static } from "elysia";
 import type { Accounts } from "../services/accounts.ts";
 import type { Caller } from "../services/tasks.ts";
 import type { Workflows } from "../services/workflows.ts";
 import { identifiedJsonBody, requireIdentity } from "./bearer.ts";
-import { describe, idempotencyKeyOf, json } from "./operation.ts";
+import { describe, json } from "./operation.ts";
 import { pageJson, pageOf } from "./paging.ts";
+import { submitOptions, submitParameters } from "./submission.ts";
 import { callerOf } from "./tasks.ts";
 import * as schemas from "./workflow-schemas.ts";
 import { workflowJson, workflowSummaryJson } from "./workflow-views.ts";
@@ -14,6 +15,8 @@ interface Deps {
   readonly accounts: Accounts;
 }
 
+type Workflow = Static<typeof schemas.WorkflowSchema>;
+
 const TAG = { tags: ["workflows"] };
 const LOCATION = { location: { description: "The workflow's path.", schema: { type: "string" } } };
 const SUBMIT: DocumentDecoration = {
@@ -21,7 +24,8 @@ const SUBMIT: DocumentDecoration = {
   description:
     "A **chain** runs its nodes one after the other, a **group** all at the same time, a **chord** is a group and then one more " +
     "node. A node is a step or a workflow again. A step waits until all of the node before it is done; meanwhile it is `scheduled`, " +
-    "with `run_at` null.\n\n" +
+    "with `run_at` null. With a `delay` it then waits for that as well. `priority` and `delay` of the call are for steps that say no " +
+    "priority, and for what waits for nothing.\n\n" +
     'Results are passed by references: `{"$result": "/pages/0/url"}` inside of an input. The value of a step is its result, of a ' +
     "chain and a chord that of the last node, of a group the list of its members' values. An input with references is checked when " +
     "they are replaced; if it does not fit then, the task fails with `invalid_input`, and beyond 8 MiB (128 MiB for all that wait " +
@@ -29,14 +33,10 @@ const SUBMIT: DocumentDecoration = {
     "When a task fails or is cancelled, what runs or is queued beside it goes on to its end; what waits for it, directly or not, " +
     "is cancelled. Once all tasks have ended the workflow is `failed` if one failed, else `cancelled` if one was cancelled, else " +
     "`done`. Retrying a task revives what was cancelled because of it alone.",
-  parameters: [
-    {
-      name: "Idempotency-Key",
-      in: "header",
-      description: "Repeats with the same key and workflow get the first one; with another workflow, 409.",
-      schema: { type: "string", minLength: 1, maxLength: 255 },
-    },
-  ],
+  parameters: submitParameters(
+    schemas.WorkflowSubmitQuery,
+    "Repeats with the same key and workflow get the first one; with another workflow, 409.",
+  ),
   requestBody: {
     required: true,
     content: { "application/json": { schema: schemas.DescriptionSchema as object, examples: schemas.EXAMPLES } },
@@ -49,12 +49,15 @@ export function workflowRoutes({ workflows, accounts }: Deps) {
   return new Elysia({ name: "artel/workflows", prefix: "/workflows", normalize: false })
     .post(
       "",
-      async ({ body, request }) => {
-        const { id, taskIds } = await workflows.submit(await caller(request), body, idempotencyKeyOf(request));
-        return json(202, JSON.stringify({ workflow_id: id, task_ids: taskIds }), { location: `/workflows/${id}` });
+      async ({ body, query, request }) => {
+        const { id, taskIds } = await workflows.submit(await caller(request), body, submitOptions(query, request));
+        return json<Static<typeof schemas.WorkflowAcceptedSchema>>(202, JSON.stringify({ workflow_id: id, task_ids: taskIds }), {
+          location: `/workflows/${id}`,
+        });
       },
       {
         parse: identifiedJsonBody(accounts),
+        query: schemas.WorkflowSubmitQuery,
         detail: describe(
           "submitWorkflow",
           "Submit tasks that wait for each other, all or none",
@@ -69,7 +72,7 @@ export function workflowRoutes({ workflows, accounts }: Deps) {
       async ({ query, request }) => {
         const who = await caller(request);
         const page = workflows.list(who, pageOf(who, accounts, query));
-        return json(200, pageJson(page.items.map(workflowSummaryJson), page.next));
+        return json<Static<typeof schemas.WorkflowPageSchema>>(200, pageJson(page.items.map(workflowSummaryJson), page.next));
       },
       {
         query: schemas.WorkflowQuerySchema,
@@ -84,7 +87,7 @@ export function workflowRoutes({ workflows, accounts }: Deps) {
     )
     .get(
       "/:workflow_id",
-      async ({ params, request }) => json(200, workflowJson(workflows.show(await caller(request), params.workflow_id))),
+      async ({ params, request }) => json<Workflow>(200, workflowJson(workflows.show(await caller(request), params.workflow_id))),
       {
         detail: describe(
           "getWorkflow",
@@ -97,7 +100,8 @@ export function workflowRoutes({ workflows, accounts }: Deps) {
     )
     .post(
       "/:workflow_id/cancel",
-      async ({ params, request }) => json(202, workflowJson(await workflows.cancel(await caller(request), params.workflow_id))),
+      async ({ params, request }) =>
+        json<Workflow>(202, workflowJson(await workflows.cancel(await caller(request), params.workflow_id))),
       {
         parse: "none",
         detail: describe(
@@ -111,7 +115,8 @@ export function workflowRoutes({ workflows, accounts }: Deps) {
     )
     .post(
       "/:workflow_id/retry",
-      async ({ params, request }) => json(202, workflowJson(await workflows.retry(await caller(request), params.workflow_id))),
+      async ({ params, request }) =>
+        json<Workflow>(202, workflowJson(await workflows.retry(await caller(request), params.workflow_id))),
       {
         parse: "none",
         detail: describe(

@@ -157,8 +157,8 @@ export interface TaskStore {
   saveOffset(stream: string, offset: Offset): void;
 
   /**
-   * Removes up to `limit` tasks that ended before `finishedBefore`, looking from `after` on; members of a workflow once that
-   * has ended before it, and the workflow with its last member.
+   * Removes up to `limit` tasks that ended before `finishedBefore`, looking from `after` on; a workflow that ended before it goes
+   * at once, with all of its tasks, also beyond `limit`.
    * `next`: where to look on; null when nothing older is left.
    */
   purge(finishedBefore: number, after: number, limit: number): { removed: number; next: number | null };

@@ -29,6 +29,8 @@ export interface Membership {
   /** Keys of joints; null: it waits for nothing. */
   readonly waitsFor: number | null;
   readonly countsInto: number;
+  /** How long it waits after what it waits for is done, in milliseconds. */
+  readonly delayMs: number;
   /** Its args refer to the value of what it waits for, and that has not been put in yet. */
   readonly unresolved: boolean;
   /** It was cancelled because of a task before it. */

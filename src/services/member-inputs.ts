@@ -4,6 +4,7 @@ import type { TaskFailure } from "../domain/task.ts";
 import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { StoredTask, TaskStore } from "../ports/tasks.ts";
 import { type HandedOn, TooLarge, VALUE_MAX_BYTES } from "./handed-on.ts";
+import type { Transitions } from "./transitions.ts";
 import type { UniqueKeys } from "./unique-keys.ts";
 
 /** Either what a task is run with, as JSON text (null: what stands in its row), or why it cannot be. */
@@ -27,15 +28,17 @@ export class MemberInputs {
    * Puts the results in, checks the input, and takes the key where the task is a unique one. Whatever is wrong with the task
    * is its own failure: the others of the transaction must not suffer from it.
    *
+   * @param staged what the transaction makes of other tasks
    * @param unresolved whether the args hold references
    * @param handedOn the value of what stands before the task
    */
-  complete(task: StoredTask, unresolved: boolean, handedOn: HandedOn): MemberInput {
+  complete(task: StoredTask, staged: Pick<Transitions, "get">, unresolved: boolean, handedOn: HandedOn): MemberInput {
     const known = this.#parts.definitions.get(task.name);
-    if (!known) return { failure: { code: "unknown_task", message: `there is no task "${task.name}" any more` } };
+    // One whose input was checked when it was submitted waits for its file, as any task does.
+    if (!known && unresolved) return { failure: unknownTask(task) };
     try {
-      const args = unresolved ? this.#resolve(task, known, handedOn) : null;
-      this.#parts.unique.take(task, args ?? undefined);
+      const args = known && unresolved ? this.#resolve(task, known, handedOn) : null;
+      this.#parts.unique.take(task, staged, args ?? undefined);
       return { args };
     } catch (error) {
       if (error instanceof ArtelError) return { failure: { code: error.code, message: error.message } };
@@ -65,6 +68,11 @@ export class MemberInputs {
     return args;
   }
 }
+
+const unknownTask = ({ name }: StoredTask): TaskFailure => ({
+  code: "unknown_task",
+  message: `there is no task "${name}" any more, so its input cannot be checked`,
+});
 
 const misfit = ({ name }: StoredTask, { path, message }: InputProblem): ArtelError =>
   new ArtelError("invalid_input", `the input does not fit the task "${name}": ${path === "" ? "it" : path} ${message}`);

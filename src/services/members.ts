@@ -16,6 +16,8 @@ interface Parts {
   readonly unique: UniqueKeys;
   readonly feed: WorkflowFeed;
   readonly clock: Clock;
+  /** Told when a task has been put off to a time. */
+  readonly onPutOff: (runAt: number) => void;
 }
 
 /**
@@ -41,7 +43,7 @@ export class Members implements MemberRules {
   }
 
   /**
-   * A member that failed or was cancelled begins anew: it queues if what it waits for is done, else it is held.
+   * A member that failed or was cancelled begins anew: it queues if what it waits for is done, whatever its delay, else it is held.
    *
    * @throws Conflict `not_unique` where another task took its place
    */
@@ -49,13 +51,13 @@ export class Members implements MemberRules {
     const { workflows, unique } = this.#parts;
     const membership = membershipOf(workflows, task);
     if (membership.abandoned) workflows.setMembership(task, { abandoned: false });
-    if (!membership.unresolved) unique.take(task);
+    if (!membership.unresolved) unique.take(task, transitions);
     const again = life.retryByOwner(task, now);
     const joint = membership.waitsFor === null ? undefined : workflows.joint(membership.waitsFor);
     const ready = joint === undefined || (joint.pending === 0 && joint.bad === 0);
     if (ready && !membership.unresolved) return void transitions.stage(task, again, null, now);
     const held = transitions.stage(task, life.hold(again), null, now);
-    if (ready) release(this.#parts, transitions, held, membership, now);
+    if (ready) release(this.#parts, transitions, held, { ...membership, delayMs: 0 }, now);
   }
 }
 
@@ -157,20 +159,22 @@ class Following implements MemberChanges {
 
 /** Lets a held task go, with the value of what stands before it; it fails at once where that does not fit it. */
 function release(
-  { store, workflows, inputs }: Parts,
+  { store, workflows, inputs, onPutOff }: Parts,
   transitions: Transitions,
   task: StoredTask,
-  { unresolved, waitsFor }: Membership,
+  { unresolved, waitsFor, delayMs }: Membership,
   now: number,
   handedOn = new HandedOn(workflows, workflows.valueOf(waitsFor ?? 0)),
 ): void {
-  const input = inputs.complete(task, unresolved, handedOn);
+  const input = inputs.complete(task, transitions, unresolved, handedOn);
   if ("failure" in input) return void transitions.stage(task, life.fail(task, now, input.failure), null, now);
   if (input.args !== null) {
     store.replaceArgs(task, input.args);
     workflows.setMembership(task, { unresolved: false });
   }
-  transitions.stage(task, life.letGo(task, now), null, now);
+  transitions.stage(task, life.letGo(task, now, delayMs), null, now);
+  // Nothing is lost where the transaction is undone: who looks in vain then looks again at the right time.
+  if (delayMs > 0) onPutOff(now + delayMs);
 }
 
 function membershipOf(workflows: WorkflowStore, task: StoredTask): Membership {

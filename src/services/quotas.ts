@@ -25,10 +25,11 @@ export class Quotas {
     return this.#total;
   }
 
-  /** @throws TooMany `queue_full` when `count` more tasks of this owner would be too many */
+  /** @throws TooMany `queue_full` when `count` more tasks of this owner would be too many; 0: when there are too many already */
   check(owner: number, count: number): void {
     const own = this.#of(owner);
-    if (own + count > this.#limits.perOwner) throw full(`you have ${own} unfinished tasks; ${this.#limits.perOwner} are allowed`);
+    if (own + count > this.#limits.perOwner)
+      throw full(`that would be ${own + count} unfinished tasks; ${this.#limits.perOwner} are allowed`);
     if (this.#total + count > this.#limits.total) throw full("the service holds as many unfinished tasks as it is set to");
   }
 

@@ -46,9 +46,6 @@ export interface ListQuery {
   readonly limit: number;
 }
 
-/** Longest delay, in milliseconds: a year. */
-const MAX_DELAY_MS = 366 * 86_400_000;
-
 interface Parts {
   readonly store: TaskStore;
   readonly work: UnitOfWork;
@@ -169,23 +166,26 @@ export class Tasks {
    *   `waits_for_failed` where one before it in its workflow failed or was cancelled; TooMany `queue_full`
    */
   async retry(caller: Caller, id: string): Promise<TaskWithBody> {
-    const { work, unique, members, quotas, clock } = this.#parts;
+    const { work, definitions, unique, members, quotas, clock } = this.#parts;
+    // A member that is let go has its input checked within the transaction, which cannot wait.
+    await definitions.prepare();
     await work.grouped((tx) => {
       const task = this.#own(caller, id);
       if (task.status !== "failed" && task.status !== "cancelled") {
         throw new Conflict("task_not_ended", `only a failed or cancelled task can be retried; this one is ${task.status}`);
       }
       if (members.isBlocked(task)) throw waitsForFailed();
-      quotas.check(task.owner, 1);
       const now = clock.now();
       const transitions = new Transitions(this.#parts, tx);
       if (task.workflow === null) {
-        unique.take(task);
+        unique.take(task, transitions);
         transitions.stage(task, life.retryByOwner(task, now), null, now);
       } else {
         members.retry(transitions, task, now);
       }
       transitions.store();
+      // Only now is it known how many others wait again with it; too many undo the transaction.
+      quotas.check(task.owner, 0);
     });
     return this.show(caller, id);
   }
@@ -250,13 +250,6 @@ export class Tasks {
     if (!task || !mayTouch(caller, task)) throw notFound();
     return task;
   }
-}
-
-/** @throws InvalidInput `invalid_delay` when it is longer than a year */
-export function checkDelay(delayMs: number): number {
-  if (delayMs > MAX_DELAY_MS)
-    throw new InvalidInput("invalid_delay", "a delay can be 366d at most", [{ path: "/delay", message: "too long" }]);
-  return delayMs;
 }
 
 /** Whether something of this owner's is a caller's to see and to change. */

@@ -4,6 +4,9 @@ import { isTerminal } from "../domain/task.ts";
 import { uniqueText } from "../domain/unique.ts";
 import type { Definitions } from "../ports/definitions.ts";
 import type { StoredTask, TaskStore } from "../ports/tasks.ts";
+import type { Transitions } from "./transitions.ts";
+
+type Staged = Pick<Transitions, "get">;
 
 /** Who has the keys of which only one task may have each while it waits or runs. */
 export class UniqueKeys {
@@ -15,9 +18,10 @@ export class UniqueKeys {
     this.#definitions = definitions;
   }
 
-  /** The task that has this key and has not ended. */
-  pending(key: string): StoredTask | undefined {
-    const task = this.#store.byUniqueKey(key);
+  /** The task that has this key and has not ended. @param staged what the transaction makes of tasks and has not stored yet */
+  pending(key: string, staged?: Staged): StoredTask | undefined {
+    const holder = this.#store.byUniqueKey(key);
+    const task = holder && (staged?.get(holder.id) ?? holder);
     return task && !isTerminal(task.status) ? task : undefined;
   }
 
@@ -29,15 +33,16 @@ export class UniqueKeys {
   /**
    * A task that begins anew, or whose args are complete only now, needs the key of its args.
    *
+   * @param staged as of `pending`
    * @param args JSON text; default: those of its row
    * @throws Conflict `not_unique` where another one has it
    */
-  take(task: StoredTask, args?: string): void {
+  take(task: StoredTask, staged: Staged, args?: string): void {
     const policy = this.#definitions.get(task.name)?.policy;
     const text = policy?.unique && (args ?? this.#store.withBody(task.id)?.args);
     if (!policy || text === undefined) return;
     const key = uniqueKey(policy, task.owner, text) ?? "";
-    const other = this.pending(key);
+    const other = this.pending(key, staged);
     if (other && other.id !== task.id) throw notUnique(other);
     this.#store.giveKey(key, task);
   }

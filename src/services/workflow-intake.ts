@@ -34,6 +34,8 @@ interface Parts {
   readonly feed: WorkflowFeed;
   readonly notifier: Notifier;
   readonly clock: Clock;
+  /** Told when a task has been put off to a time. */
+  readonly onPutOff: (runAt: number) => void;
 }
 
 /** Makes rows of a workflow that has been checked: tasks that queue, tasks that are held, and the joints between them. */
@@ -59,7 +61,7 @@ export class WorkflowIntake {
 
   #insert(caller: Caller, id: string, taskIds: readonly string[], { steps, joints, repeatable }: CheckedWorkflow, now: number) {
     const { store, workflows } = this.#parts;
-    const statuses = steps.map(({ waitsFor }) => (waitsFor === null ? "queued" : "scheduled"));
+    const statuses = steps.map(({ waitsFor, delayMs }) => (waitsFor === null && delayMs === 0 ? "queued" : "scheduled"));
     const withIds = (value: Shape<number>): Shape<string> =>
       typeof value === "number" ? (taskIds[value] ?? "") : value.map(withIds);
     return workflows.insert(
@@ -75,26 +77,30 @@ export class WorkflowIntake {
     tx: Transaction,
     workflow: StoredWorkflow,
     id: string,
-    { policy, args, priority, unresolved, waitsFor, countsInto }: CheckedStep,
+    { policy, args, priority, delayMs, unresolved, waitsFor, countsInto }: CheckedStep,
     joints: readonly number[],
     now: number,
   ): void {
-    const { store, workflows, dispatcher, unique, notifier } = this.#parts;
+    const { store, workflows, dispatcher, unique, notifier, onPutOff } = this.#parts;
     const { owner, ownerId } = workflow;
     const key = unresolved ? undefined : uniqueKey(policy, owner, args);
     const twin = key === undefined ? undefined : unique.pending(key);
     if (twin) throw notUnique(twin);
     const { name, queue, retry } = policy;
-    const accepted = life.accept({ id, owner, name, queue, priority, maxAttempts: retry.maxAttempts, delayMs: 0 }, now);
+    const accepted = life.accept({ id, owner, name, queue, priority, maxAttempts: retry.maxAttempts, delayMs }, now);
     const placed = waitsFor === null ? dispatcher.place(accepted) : life.hold(accepted);
     const task = store.insert(placed, store.nextSeq(), ownerId, args, null, workflow.id);
     workflows.addMember(workflow, task, {
       waitsFor: waitsFor === null ? null : (joints[waitsFor] ?? null),
       countsInto: joints[countsInto] ?? 0,
+      delayMs,
       unresolved,
     });
     if (key !== undefined) unique.give(key, task);
     dispatcher.follow(tx, null, task, args);
-    tx.afterCommit(() => notifier.transition(task, null, now));
+    tx.afterCommit(() => {
+      notifier.transition(task, null, now);
+      if (task.status === "scheduled") onPutOff(task.runAt);
+    });
   }
 }

@@ -4,7 +4,7 @@ import * as life from "../domain/task.ts";
 import { statusOf } from "../domain/workflow.ts";
 import { type Plan, type PlannedStep, planOf } from "../domain/workflow-plan.ts";
 import type { BrokerHub } from "../ports/broker.ts";
-import type { Definitions } from "../ports/definitions.ts";
+import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { StoredTask, UnitOfWork } from "../ports/tasks.ts";
 import type { Repeatable, StoredWorkflow, WorkflowPage, WorkflowStore } from "../ports/workflows.ts";
@@ -13,7 +13,7 @@ import { HandedOn, TooLarge } from "./handed-on.ts";
 import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
-import { type Caller, mayTouch } from "./tasks.ts";
+import { type Caller, mayTouch, type SubmitOptions } from "./tasks.ts";
 import { Transitions } from "./transitions.ts";
 import type { CheckedStep, WorkflowIntake } from "./workflow-intake.ts";
 
@@ -73,13 +73,15 @@ export class Workflows {
   /**
    * Accepts a workflow: all of its tasks or none.
    *
-   * @param idempotencyKey repeats with the same key and description, by the same caller, get the first one's workflow
+   * @param options the delay is of what waits for nothing else, beside its own; the priority of steps that say none; repeats with
+   *   the same key and description, by the same caller, get the first one's workflow
    * @throws InvalidInput `invalid_input`; Conflict `idempotency_conflict`, `not_unique`; TooMany `queue_full`; Unavailable
    */
-  async submit(caller: Caller, description: unknown, idempotencyKey?: string): Promise<AcceptedWorkflow> {
-    const plan = planOf(description);
+  async submit(caller: Caller, description: unknown, options: SubmitOptions = {}): Promise<AcceptedWorkflow> {
+    const plan = planOf(description, options);
+    const { idempotencyKey: key } = options;
     // Before checking, which fills in defaults.
-    const repeatable = idempotencyKey === undefined ? undefined : { key: idempotencyKey, digest: digestOf(description) };
+    const repeatable = key === undefined ? undefined : { key, digest: digestOf(description) };
     await this.#parts.definitions.prepare();
     const steps = await this.#check(plan);
     return await this.#parts.work.grouped((tx) => {
@@ -132,7 +134,8 @@ export class Workflows {
    * @throws NotFound `workflow_not_found`; Conflict `workflow_not_ended`, `not_unique`; TooMany `queue_full`
    */
   async retry(caller: Caller, id: string): Promise<WorkflowView> {
-    const { workflows, work, members, quotas, clock } = this.#parts;
+    const { workflows, work, definitions, members, quotas, clock } = this.#parts;
+    await definitions.prepare();
     await work.grouped((tx) => {
       const workflow = this.#own(caller, id);
       const status = statusOf(workflow.counts);
@@ -149,22 +152,27 @@ export class Workflows {
     return this.show(caller, id);
   }
 
-  /** @throws InvalidInput `invalid_input` with all that is wrong with all steps */
-  async #check(plan: Plan): Promise<readonly CheckedStep[]> {
-    const problems: InputProblem[] = [];
-    const checked: CheckedStep[] = [];
-    for (const step of plan.steps) {
-      const known = this.#parts.definitions.get(step.task);
-      if (!known) {
-        problems.push({ path: pointerTo(step.path, "task"), message: `there is no task "${step.task}"` });
-        continue;
-      }
-      // What is yet to be put in is checked when it is.
-      if (!step.unresolved) for (const problem of await known.check(step.input)) problems.push(inStep(step, problem));
-      checked.push({ ...step, policy: known.policy, args: JSON.stringify(step.input) });
-    }
+  /** @throws InvalidInput `invalid_input` with all that is wrong with all steps; Unavailable where a schema's code cannot be run */
+  async #check({ steps }: Plan): Promise<readonly CheckedStep[]> {
+    // Begun together: code that checks gets them as one.
+    const checks = steps.map((step) => this.#checkStep(step));
+    const problems = (await Promise.all(checks.map(({ problems }) => problems))).flat();
+    const checked = steps.flatMap((step, i) => {
+      const policy = checks[i]?.known?.policy;
+      return policy ? [{ ...step, policy, args: JSON.stringify(step.input) }] : [];
+    });
     if (problems.length === 0) return checked;
     throw new InvalidInput("invalid_input", "the steps do not fit their tasks", problems.slice(0, PROBLEMS_MAX));
+  }
+
+  #checkStep(step: PlannedStep): { known?: KnownTask; problems: readonly InputProblem[] | Promise<readonly InputProblem[]> } {
+    const known = this.#parts.definitions.get(step.task);
+    if (!known) return { problems: [{ path: pointerTo(step.path, "task"), message: `there is no task "${step.task}"` }] };
+    // What is yet to be put in is checked when it is.
+    if (step.unresolved) return { known, problems: [] };
+    const problems = known.check(step.input);
+    const placed = (found: readonly InputProblem[]) => found.map((problem) => inStep(step, problem));
+    return { known, problems: problems instanceof Promise ? problems.then(placed) : placed(problems) };
   }
 
   #repeated(caller: Caller, { key, digest }: Repeatable): AcceptedWorkflow | undefined {

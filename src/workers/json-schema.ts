@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path";
 import type { JsonSchema } from "../domain/definition.ts";
-import { pointerOf } from "../domain/errors.ts";
+import { pointerOf } from "../domain/json-pointer.ts";
 import type { StandardSchema } from "../domain/standard-schema.ts";
 
 /** `input`: of what is taken; `output`: of what is made of it. */

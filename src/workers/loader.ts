@@ -13,6 +13,8 @@ declare const self: Worker;
 
 /** One input's check takes at most so long, where it lets others have their turn, in milliseconds. */
 const CHECK_MS = 1_000;
+/** What takes longer without letting others have their turn is slow, in milliseconds. */
+const SLOW_MS = 250;
 /** Verdicts are kept back for at most so long while the next inputs are checked, in milliseconds. */
 const BURST_MS = 5;
 
@@ -84,11 +86,13 @@ async function importForChecks(file: string): Promise<TaskDefinition | Error> {
 function check({ id, input, file }: CodeCheck, definition: TaskDefinition | Error): CodeVerdict | Promise<CodeVerdict> {
   const failed = (error: unknown): CodeVerdict => ({ id, failed: reasonOf(file, error) });
   if (definition instanceof Error) return { id, failed: definition.message };
+  const began = performance.now();
   try {
     const schema = definition.code?.input;
     const found = schema ? problemsOf(schema, input) : [];
-    if (!(found instanceof Promise)) return { id, problems: found };
-    return Promise.race([found.then((problems) => ({ id, problems })), late(id)]).catch(failed);
+    const slow = performance.now() - began > SLOW_MS;
+    if (!(found instanceof Promise)) return { id, problems: found, slow };
+    return Promise.race([found.then((problems) => ({ id, problems, slow })), late(id)]).catch(failed);
   } catch (error) {
     return failed(error);
   }

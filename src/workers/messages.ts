@@ -114,6 +114,8 @@ export interface CodeVerdict {
   /** Why there is no verdict; `late`: it took too long. */
   readonly failed?: string;
   readonly late?: boolean;
+  /** It kept the thread from everything else for long. */
+  readonly slow?: boolean;
 }
 
 export type ToLoader =

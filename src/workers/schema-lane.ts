@@ -8,17 +8,21 @@ const SILENCE_MS = 1_500;
 const IMPORT_MS = 5_000;
 /** So many inputs are in its hands at a time. */
 const WINDOW = 256;
+/** What has waited for longer behind an input that hangs or is slow, of the same task, is refused, in milliseconds. */
+const PATIENCE_MS = 5_000;
 /** So many may wait. */
 const WAITING_MAX = 10_000;
 
-interface Check {
+export interface Check {
   readonly id: number;
+  /** When it came, by performance.now(). */
+  readonly at: number;
   readonly task: string;
   readonly file: string;
   readonly input: unknown;
   readonly resolve: (problems: readonly InputProblem[]) => void;
   readonly reject: (error: Unavailable) => void;
-  /** It was there when a thread got stuck: now it is in a thread's hands alone, so that it is known which one it was. */
+  /** It was there when a thread got stuck or slow: now it is in a thread's hands alone, so that it is known which one it was. */
   suspect: boolean;
 }
 
@@ -28,8 +32,8 @@ interface Check {
  */
 export class SchemaLane {
   readonly #entry: URL;
-  /** Told of a task whose schema has hung. */
-  readonly #onHung: (task: string) => void;
+  /** Told of a task whose schema has hung or is slow, with what else waits for it. */
+  readonly #onHung: (task: string, left: readonly Check[]) => void;
   #worker: Worker | undefined;
   #ready = false;
   #waiting: Check[] = [];
@@ -41,7 +45,7 @@ export class SchemaLane {
   #nextId = 1;
   #closing = false;
 
-  constructor(entry: URL, onHung: (task: string) => void) {
+  constructor(entry: URL, onHung: (task: string, left: readonly Check[]) => void) {
     this.#entry = entry;
     this.#onHung = onHung;
   }
@@ -51,9 +55,16 @@ export class SchemaLane {
     if (this.#waiting.length >= WAITING_MAX)
       return Promise.reject(new Unavailable("schema_busy", "too many inputs wait to be checked: try again"));
     const { promise, resolve, reject } = Promise.withResolvers<readonly InputProblem[]>();
-    this.#waiting.push({ id: this.#nextId++, task, file, input, resolve, reject, suspect: false });
+    const at = performance.now();
+    this.#waiting.push({ id: this.#nextId++, at, task, file, input, resolve, reject, suspect: false });
     this.#pumpSoon();
     return promise;
+  }
+
+  /** Takes over what waits elsewhere. */
+  adopt(checks: readonly Check[]): void {
+    this.#waiting.unshift(...checks.map((check) => ({ ...check, id: this.#nextId++ })));
+    this.#pumpSoon();
   }
 
   /** Ends with what it has been given. */
@@ -102,9 +113,10 @@ export class SchemaLane {
     const room = WINDOW - this.#sent.size;
     const first = this.#waiting[0];
     if (first?.suspect) return this.#sent.size === 0 ? this.#waiting.splice(0, 1) : [];
-    // Suspects stand first, and leave one by one.
+    // Suspects leave one by one.
     const alone = [...this.#sent.values()].some(({ suspect }) => suspect);
-    return alone ? [] : this.#waiting.splice(0, room);
+    const next = this.#waiting.findIndex(({ suspect }) => suspect);
+    return alone ? [] : this.#waiting.splice(0, next < 0 ? room : Math.min(room, next));
   }
 
   #start(): Worker {
@@ -113,7 +125,7 @@ export class SchemaLane {
       if (worker !== this.#worker) return;
       if (data.kind === "ready") this.#ready = true;
       else if (data.kind === "imported") this.#imported.add(data.file);
-      else if (data.kind === "checked") for (const verdict of data.verdicts) this.#judge(verdict);
+      else if (data.kind === "checked") this.#judge(data.verdicts);
       this.#watch();
       this.#pump();
     };
@@ -126,12 +138,29 @@ export class SchemaLane {
     return worker;
   }
 
-  #judge({ id, problems, failed, late }: CodeVerdict): void {
-    const check = this.#sent.get(id);
-    if (!check) return;
-    this.#sent.delete(id);
-    if (problems) check.resolve(problems);
-    else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
+  #judge(verdicts: readonly CodeVerdict[]): void {
+    const slow = new Set<string>();
+    for (const { id, problems, failed, late, slow: isSlow } of verdicts) {
+      const check = this.#sent.get(id);
+      if (!check) continue;
+      this.#sent.delete(id);
+      if (isSlow) slow.add(check.task);
+      if (problems) check.resolve(problems);
+      else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
+    }
+    for (const task of slow) this.#slowed(task);
+  }
+
+  /** What else is in the thread's hands of this task would take as long: it is taken back, and goes one by one. */
+  #slowed(task: string): void {
+    const held = [...this.#sent.values()];
+    if (held.some((check) => check.task === task)) {
+      this.#drop();
+      this.#sent.clear();
+      this.#waiting.unshift(...held);
+    }
+    for (const check of this.#waiting) check.suspect ||= check.task === task;
+    this.#partWith(task);
   }
 
   /** Each word of the thread puts the limit off. */
@@ -149,13 +178,23 @@ export class SchemaLane {
     this.#sent.clear();
     const [only] = held;
     if (only && (held.length === 1 || only.suspect)) {
-      this.#onHung(only.task);
       only.reject(tookTooLong(only.task, why));
+      this.#partWith(only.task);
     } else {
       for (const check of held) check.suspect = true;
       this.#waiting.unshift(...held);
     }
     this.#pump();
+  }
+
+  /** What waits for a schema that hangs or is slow must hold up nobody else; and not itself for as long as each of it takes. */
+  #partWith(task: string): void {
+    const latest = performance.now() - PATIENCE_MS;
+    const { mine = [], others = [] } = Object.groupBy(this.#waiting, (check) => (check.task === task ? "mine" : "others"));
+    const { late = [], left = [] } = Object.groupBy(mine, ({ at }) => (at < latest ? "late" : "left"));
+    this.#waiting = others;
+    for (const check of late) check.reject(tookTooLong(task));
+    this.#onHung(task, left);
   }
 
   #endIfIdle(): void {

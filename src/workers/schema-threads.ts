@@ -5,7 +5,7 @@ import { SchemaLane } from "./schema-lane.ts";
 
 /**
  * Loader threads that run the schemas that are code: one for all tasks, begun with the first input, and one for each task whose
- * schema has hung once, which from then on holds nobody up but itself.
+ * schema has hung or been slow once, which from then on holds nobody up but itself.
  */
 export class SchemaThreads implements SchemaRunner {
   readonly #entry: URL;
@@ -41,12 +41,16 @@ export class SchemaThreads implements SchemaRunner {
   }
 
   #lane(name: string): SchemaLane {
-    let lane = this.#lanes.get(name);
-    if (lane === undefined) {
-      const hung = this.#hung;
-      lane = new SchemaLane(this.#entry, (task) => hung.add(task));
-      this.#lanes.set(name, lane);
-    }
+    const [lanes, hung] = [this.#lanes, this.#hung];
+    const known = lanes.get(name);
+    if (known !== undefined) return known;
+    const lane = new SchemaLane(this.#entry, (task, left) => {
+      hung.add(task);
+      // Files have changed since: it ends here what it has.
+      if (lanes !== this.#lanes) lane.adopt(left);
+      else this.#lane(task).adopt(left);
+    });
+    lanes.set(name, lane);
     return lane;
   }
 }

@@ -1,6 +1,7 @@
 /** The schemas of a task where its code is: what they make of inputs and results. */
 import type { TaskDefinition } from "../domain/definition.ts";
-import { type InputProblem, pointerOf } from "../domain/errors.ts";
+import type { InputProblem } from "../domain/errors.ts";
+import { pointerOf } from "../domain/json-pointer.ts";
 import type { StandardIssue, StandardResult, StandardSchema } from "../domain/standard-schema.ts";
 import { NonRetryableError, TaskError } from "../tasks/artel.ts";
 

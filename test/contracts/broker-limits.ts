@@ -247,6 +247,23 @@ export function limitContract(open: () => Promise<Bench>): void {
       await bench.clock.advance(20);
       expect(await bench.claim("w", 9)).toHaveLength(1);
     });
+
+    test("and no later for another claim in vain, of a task that has to wait for longer", async () => {
+      await using bench = await open();
+      const rates = { job: rateOf(1, 50, 1), other: rateOf(1, 3_600_000, 1) };
+      const limits = Object.entries(rates).map(([name, rate]) => ({ name, rate }));
+      const jobs = [...several(2), ...several(2, { name: "other" })];
+      // What is said of these is not taken for what is waited for.
+      for (const step of [() => bench.broker.restrain({ ...FREE, limits }), () => bench.broker.enqueue(jobs)]) {
+        const heard = work(bench);
+        await step();
+        await heard;
+      }
+      const told = work(bench);
+      expect(await bench.claim("w", 9)).toHaveLength(2);
+      expect(await bench.claim("v", 9, { tasks: ["other"] })).toEqual([]);
+      await told;
+    });
   });
 
   describe("pause", () => {

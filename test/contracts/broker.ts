@@ -9,6 +9,7 @@ import { claimContract } from "./broker-claims.ts";
 import { eventContract } from "./broker-events.ts";
 import { leaseContract } from "./broker-leases.ts";
 import { limitContract } from "./broker-limits.ts";
+import { limitModelContract } from "./broker-limits-model.ts";
 import { modelContract } from "./broker-model.ts";
 
 export type { BrokerFactory, BrokerUnderTest } from "./bench.ts";
@@ -20,6 +21,7 @@ export function brokerContract(name: string, factory: BrokerFactory): void {
     leaseContract(open);
     eventContract(open);
     limitContract(open);
+    limitModelContract(open);
     modelContract(open);
   });
 }

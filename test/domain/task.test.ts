@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { parseDuration } from "../../src/domain/duration.ts";
+import { parseDelay, parseDuration } from "../../src/domain/duration.ts";
 import { InvalidInput } from "../../src/domain/errors.ts";
 import { backoffMs } from "../../src/domain/retry.ts";
 import * as life from "../../src/domain/task.ts";
@@ -229,6 +229,12 @@ describe("durations", () => {
     for (const text of ["", "5", "s", "-1s", "1e3s", "1 s", "1w", "5S", "1.s", ".5s", "1s1s", "NaNs", "99999999999999999999d"]) {
       expect(() => parseDuration(text)).toThrow(InvalidInput);
     }
+  });
+
+  test("a delay is one of a year at most", () => {
+    expect([parseDelay("0s"), parseDelay("366d")]).toEqual([0, 366 * 86_400_000]);
+    for (const text of ["31622400001ms", "367d", "soon"])
+      expect(() => parseDelay(text)).toThrow(expect.objectContaining({ code: "invalid_delay", problems: [expect.anything()] }));
   });
 
   test("any text is either a duration or an InvalidInput", () => {

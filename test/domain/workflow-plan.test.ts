@@ -52,10 +52,22 @@ describe("a plan", () => {
   });
 });
 
+describe("delays", () => {
+  const delays = (description: unknown, delayMs?: number) => planOf(description, { delayMs }).steps.map((step) => step.delayMs);
+
+  test("are of steps; that of the whole is of what waits for nothing, beside its own", () => {
+    const described = { chain: [{ group: [{ ...step(), delay: "1.5s" }, step()] }, { ...step(), delay: "366d" }, step()] };
+    expect(delays(described)).toEqual([1_500, 0, 31_622_400_000, 0]);
+    expect(delays(described, 10)).toEqual([1_510, 10, 31_622_400_000, 0]);
+  });
+});
+
 describe("a description is refused, with the path", () => {
   const deep = (levels: number): unknown => (levels === 0 ? step() : { group: [deep(levels - 1)] });
   test.each<[string, unknown, string[]]>([
     ["nothing", null, [": must have one of the fields task, chain, group and chord"]],
+    ["a delay that is none", { chain: [{ ...step(), delay: 5 }] }, ["/chain/0/delay: must be string"]],
+    ["one of too long", { chain: [{ ...step(), delay: "367d" }] }, ["/chain/0/delay: a delay can be 366d at most"]],
     ["a list", [step()], [": must have one of the fields task, chain, group and chord"]],
     ["a step alone", step(), [": must be a chain, a group or a chord; POST /tasks/{name} takes single tasks"]],
     ["two kinds at once", { chain: [step()], group: [step()] }, [": must have one of the fields task, chain, group and chord"]],

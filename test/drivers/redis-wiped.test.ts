@@ -10,14 +10,15 @@ import { AWAY, expectToldOnce, Scene, WIPED } from "./redis-scene.ts";
 const server = await sharedRedis();
 const wipe = (): Promise<unknown> => server.command("FLUSHALL");
 
+const missingOf = async (api: Parties["api"], jobs: readonly Job[]): Promise<readonly Job[]> => {
+  const missing = new Set(ids(await api.missing(jobs)));
+  return jobs.filter(({ id }) => missing.has(id));
+};
+
 /** Plays whoever feeds the broker: what it has lost is sent again. */
 function feed({ api }: Parties, unfinished: () => readonly Job[]): void {
   api.onReady(() => {
-    const jobs = unfinished();
-    void api.missing(jobs).then((refs) => {
-      const missing = new Set(ids(refs));
-      return api.enqueue(jobs.filter(({ id }) => missing.has(id)));
-    });
+    void missingOf(api, unfinished()).then((jobs) => api.enqueue(jobs));
   });
 }
 
@@ -137,5 +138,23 @@ describe.skipIf(redisPath === undefined)("a Redis that forgets everything, and n
     expect(await node.heartbeat(worker, [one])).toEqual({ cancelled: [], lost: [] });
     expect(await api.missing([one])).toEqual([]);
     expect(await parties.thread.settle(worker, [done(one)])).toEqual(["taken"]);
+  });
+
+  test("takes no job before it has been told again what is limited and paused", async () => {
+    await using parties = await Parties.open(server.url);
+    const { api, node, worker } = parties;
+    await api.restrain({ limits: [{ name: "job", concurrency: 1 }], pausedTasks: ["paused"], pausedQueues: [] });
+    const [running, waiting, paused, free] = [job(), job(), job({ name: "paused" }), job({ name: "free" })];
+    await api.enqueue([running]);
+    expect(await parties.claim(9)).toEqual([running]);
+    await wipe();
+    // Nobody has noticed yet.
+    const ready = new Calls((listener) => api.onReady(listener)).next("ready");
+    await api.enqueue([waiting, paused, free]);
+    expect(await parties.claim(9, ["job", "paused", "free"])).toEqual([]);
+    await ready;
+    await node.heartbeat(worker, [running]);
+    await api.enqueue(await missingOf(api, [running, waiting, paused, free]));
+    expect(await parties.claim(9, ["job", "paused", "free"])).toEqual([free]);
   });
 });

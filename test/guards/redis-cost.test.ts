@@ -96,7 +96,7 @@ describe.skipIf(redisPath === undefined)("Redis, for 1,000 tasks", () => {
       for (const input of inputs) await scene.core.tasks.submit(ANNA, "job", input, {});
       await scene.sent();
     });
-    expectCost(cost, { commands: enqueues(TASKS), roundTrips: TASKS, bytesIn: 457_500, bytesOut: 47_500 });
+    expectCost(cost, { commands: enqueues(TASKS), roundTrips: TASKS, bytesIn: 500_000, bytesOut: 47_500 });
   });
 
   test("submitted in one turn: two scripts", async () => {

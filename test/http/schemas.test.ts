@@ -149,6 +149,42 @@ describe("a schema that goes wrong", () => {
     expect(order).toEqual(["fine", "looped"]);
   });
 
+  test("that loops for a whole batch: others wait for a moment, once, and the task's own for as long as patience lasts", async () => {
+    const fresh = await TestServer.start({ tasksDirectory: folder.path, watchTasks: false });
+    const eve = await fresh.user();
+    const [looped, fine] = await Promise.all([
+      eve.post(
+        "/tasks/trouble/batch",
+        Array.from({ length: 500 }, () => ({ how: "loop" })),
+      ),
+      eve.post("/tasks/arktyped", { n: "1" }),
+    ]);
+    expect(await problem(looped)).toMatchObject({ status: 503, code: "schema_timeout" });
+    expect(fine.status).toBe(202);
+    expect((await eve.post("/tasks/trouble", { how: "fine" })).status).toBe(202);
+    await fresh.stop();
+  });
+
+  test("that is slow for a whole batch: the same", async () => {
+    const slow = `import { task } from "artel"; import { z } from "zod";
+      const busy = (ms: number): boolean => { for (const until = performance.now() + ms; performance.now() < until; ); return true; };
+      export default task({ input: z.object({ ms: z.number() }).refine(({ ms }) => busy(ms)), run: ({ ms }) => ms });`;
+    const files = schemaFolder({ slow, arktyped: SCHEMA_FILES["arktyped"] ?? "" });
+    const fresh = await TestServer.start({ tasksDirectory: files.path, watchTasks: false });
+    const eve = await fresh.user();
+    const batch = eve.post(
+      "/tasks/slow/batch",
+      Array.from({ length: 500 }, () => ({ ms: 400 })),
+    );
+    const [slowed, fine] = await Promise.all([batch, eve.post("/tasks/arktyped", { n: "1" })]);
+    expect(await problem(slowed)).toMatchObject({ status: 503, code: "schema_timeout" });
+    expect(fine.status).toBe(202);
+    expect((await eve.post("/tasks/slow", { ms: 1 })).status).toBe(202);
+    expect((await eve.post("/tasks/slow/batch", [{ ms: 300 }, { ms: 300 }])).status).toBe(202);
+    await fresh.stop();
+    files.remove();
+  });
+
   test("that never answers, throws or ends its thread: a code of its own, and nothing of the inside", async () => {
     const [never, thrown, late] = await Promise.all(["never", "throw", "late"].map((how) => ada.post("/tasks/trouble", { how })));
     expect(await problem(never as Response)).toMatchObject({ status: 503, code: "schema_timeout" });

@@ -112,6 +112,26 @@ describe("POST /workflows", () => {
     expect(await (await ada.get("/workflows")).json()).toEqual({ items: [], next_cursor: null });
   });
 
+  test("delays and priorities, of the whole and of a step", async () => {
+    const ada = await server.user();
+    const socket = await ada.socket();
+    const described = { chain: [echo(1), { ...echo(result()), delay: "20ms", priority: "low" }] };
+    const response = await ada.post("/workflows?delay=20ms&priority=high", described);
+    const { workflow_id, task_ids } = (await response.json()) as Accepted;
+    await socket.workflowEnded(workflow_id);
+    const [first, second] = (await show(ada, workflow_id)).tasks;
+    expect([first?.priority, second?.priority, second?.status]).toEqual(["high", "low", "done"]);
+    // Each began when it was due, and the second one was told to wait once the first one was done.
+    const waited = socket.messages.filter(isNotice).filter(({ task_id }) => task_id === task_ids[1]);
+    expect(waited.map(({ status }) => status).slice(0, 3)).toEqual(["scheduled", "scheduled", "queued"]);
+    for (const task of [first, second])
+      expect(Date.parse(task?.started_at ?? "")).toBeGreaterThanOrEqual(Date.parse(task?.run_at ?? ""));
+    const refused = (query: string) => ada.post(`/workflows?${query}`, described).then(problem);
+    expect(await refused("delay=soon")).toMatchObject({ status: 422, code: "invalid_delay", paths: ["/delay"] });
+    expect(await refused("priority=urgent")).toMatchObject({ status: 422, paths: ["/priority"] });
+    expect(await refused("delays=1s")).toMatchObject({ status: 422, paths: ["/delays"] });
+  });
+
   test("what belongs to HTTP is as everywhere", async () => {
     const ada = await server.user();
     expect((await server.post("/workflows", {})).status).toBe(401);

@@ -1,9 +1,13 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import type { Status } from "../../src/domain/task.ts";
 import { progressOf, statusOf } from "../../src/domain/workflow.ts";
+import { migrateDown } from "../../src/drivers/sqlite/migrate.ts";
+import { migrations } from "../../src/drivers/sqlite/migrations.ts";
 import type { Job } from "../../src/ports/broker.ts";
 import type { StoredTask } from "../../src/ports/tasks.ts";
+import { DefinitionRegistry } from "../../src/services/definitions.ts";
 import { ADMIN, ANNA, BEN, type Core, type CoreOptions, done, failed, manual, openCore, policy } from "../support/core.ts";
 import { outcomeOf, stepsOf, trees } from "../support/workflows.ts";
 
@@ -141,6 +145,21 @@ describe("a member that waits", () => {
     expect(core.store.get(taskIds[1] ?? "")?.error?.code).toBe("invalid_input");
   });
 
+  test("can be retried as soon as a server answers, also by one that has checked nothing yet", async () => {
+    await using core = await open();
+    const strict = { task: "strict", input: { x: { $result: "/name" } } };
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), strict] });
+    await end(core, "a");
+    for (const retry of [
+      (again: Core) => again.tasks.retry(ANNA, taskIds[1] ?? ""),
+      (again: Core) => again.workflows.retry(ANNA, id),
+    ]) {
+      await using again = await open({ file: core.snapshot(), clock: core.clock, random: core.random, idle: true });
+      await retry(again);
+      expect(again.store.get(taskIds[1] ?? "")?.error?.code).toBe("invalid_input");
+    }
+  });
+
   test("gets no more than 8 MiB, and what is as large is left out of the workflow", async () => {
     await using core = await open();
     const half = JSON.stringify("x".repeat(5 * 1024 * 1024));
@@ -157,16 +176,76 @@ describe("a member that waits", () => {
     expect(stateOf(core, id)).toBe("failed");
   });
 
-  test("whose task is gone by then fails; defaults of the schema are filled in", async () => {
+  test("whose task is gone by then waits for its file like any other, and fails where results were to be put in", async () => {
     const withDefault = { ...policy("filled"), input: { type: "object", properties: { n: { default: 7 }, x: {} } } };
     await using core = await open({ policies: [ANY, policy("strict"), withDefault] });
+    const ref = { $result: "/name" };
     const { taskIds } = await core.workflows.submit(ANNA, {
-      chain: [job("a"), { group: [{ task: "strict" }, { task: "filled", input: { x: { $result: "/name" } } }] }],
+      chain: [
+        job("a"),
+        { group: [{ task: "strict" }, { task: "strict", input: { text: ref } }, { task: "filled", input: { x: ref } }] },
+      ],
     });
     core.definitions.replace([ANY, withDefault]);
     await end(core, "a");
-    expect(core.store.get(taskIds[1] ?? "")).toMatchObject({ status: "failed", error: { code: "unknown_task" } });
-    expect(argsOf(core, taskIds[2] ?? "")).toEqual({ n: 7, x: "a" } as never);
+    const [, complete = "", referring = "", filled = ""] = taskIds;
+    expect(core.store.get(complete)?.status).toBe("queued");
+    expect(core.store.get(referring)).toMatchObject({ status: "failed", error: { code: "unknown_task" } });
+    expect(argsOf(core, filled)).toEqual({ n: 7, x: "a" } as never);
+  });
+});
+
+describe("a member with a delay", () => {
+  const later = { ...job("b", "/name"), delay: "30s" };
+
+  test("waits for so long after what it follows is done, with the results put in, whatever happens meanwhile", async () => {
+    await using core = await open();
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), later, job("c")] });
+    const b = taskIds[1] ?? "";
+    manual(core).advance(60_000);
+    expect(await core.scheduler.tick()).toBe(0);
+    await end(core, "a");
+    expect(core.store.get(b)).toMatchObject({ status: "scheduled", runAt: core.clock.now() + 30_000 });
+    expect(argsOf(core, b)).toEqual({ name: "b", got: "a" });
+    await using again = await open({ file: core.snapshot(), clock: core.clock, random: core.random });
+    manual(core).advance(29_999);
+    expect(await again.scheduler.tick()).toBe(0);
+    manual(core).advance(1);
+    expect(await again.scheduler.tick()).toBe(1);
+    await runAll(again);
+    expect(stateOf(again, id)).toBe("done");
+  });
+
+  test("waits again when it is revived; where it is retried itself, it queues at once", async () => {
+    await using core = await open();
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), later] });
+    const [a = "", b = ""] = taskIds;
+    await end(core, "a", "failed");
+    await core.tasks.retry(ANNA, a);
+    await end(core, "a");
+    expect(core.store.get(b)).toMatchObject({ status: "scheduled", runAt: core.clock.now() + 30_000 });
+    await core.tasks.cancel(ANNA, b);
+    expect(stateOf(core, id)).toBe("cancelled");
+    await core.tasks.retry(ANNA, b);
+    expect(core.store.get(b)).toMatchObject({ status: "queued", runAt: core.clock.now() });
+  });
+
+  test("the whole's delay comes before that of what waits for nothing; its priority is of steps that say none", async () => {
+    await using core = await open();
+    const described = {
+      chain: [{ group: [job("a"), { ...job("b"), delay: "1s", priority: "low" }] }, { ...job("c"), delay: "30s" }],
+    };
+    const { id } = await core.workflows.submit(ANNA, described, { delayMs: 2_000, priority: "high" });
+    const now = core.clock.now();
+    const tasks = byName(core, id);
+    expect(tasks.get("a")).toMatchObject({ status: "scheduled", runAt: now + 2_000, priority: "high" });
+    expect(tasks.get("b")).toMatchObject({ status: "scheduled", runAt: now + 3_000, priority: "low" });
+    expect(core.workflows.show(ANNA, id).workflow.counts).toMatchObject({ queued: 0, scheduled: 3 });
+    manual(core).advance(3_000);
+    expect(await core.scheduler.tick()).toBe(2);
+    await runAll(core);
+    expect(byName(core, id).get("b")?.status).toBe("done");
+    expect(core.store.nextDueAt()).toBe(core.clock.now() + 30_000);
   });
 });
 
@@ -265,15 +344,29 @@ describe("the whole", () => {
     expect(core.quotas.total).toBe(2);
   });
 
+  test("quotas hold for what the retry of one task revives, too", async () => {
+    await using core = await open({ quotas: { total: 10, perOwner: 3 } });
+    const { id, taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), job("b"), job("c")] });
+    await end(core, "a", "failed");
+    await core.tasks.submit(ANNA, "job", { name: "x" });
+    const before = core.notices.all.length;
+    await expect(core.tasks.retry(ANNA, taskIds[0] ?? "")).rejects.toMatchObject({ code: "queue_full" });
+    expect(statuses(core, id)).toEqual({ a: "failed", b: "cancelled", c: "cancelled" });
+    expect([core.quotas.total, core.notices.all.length]).toEqual([1, before]);
+    await end(core, "x");
+    await core.tasks.retry(ANNA, taskIds[0] ?? "");
+    expect(core.quotas.total).toBe(3);
+  });
+
   test("an Idempotency-Key stands for one workflow", async () => {
     await using core = await open();
-    const first = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "")] }, "key");
+    const first = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "")] }, { idempotencyKey: "key" });
     const again = { chain: [{ input: { name: "a" }, task: "job" }, job("b", "")] };
-    expect(await core.workflows.submit(ANNA, again, "key")).toEqual(first);
-    await expect(core.workflows.submit(ANNA, { chain: [job("a")] }, "key")).rejects.toMatchObject({
+    expect(await core.workflows.submit(ANNA, again, { idempotencyKey: "key" })).toEqual(first);
+    await expect(core.workflows.submit(ANNA, { chain: [job("a")] }, { idempotencyKey: "key" })).rejects.toMatchObject({
       code: "idempotency_conflict",
     });
-    expect((await core.workflows.submit(BEN, again, "key")).id).not.toBe(first.id);
+    expect((await core.workflows.submit(BEN, again, { idempotencyKey: "key" })).id).not.toBe(first.id);
   });
 
   test("is nobody else's but an admin's", async () => {
@@ -283,6 +376,20 @@ describe("the whole", () => {
     await expect(core.workflows.cancel(BEN, id)).rejects.toMatchObject({ code: "workflow_not_found" });
     await expect(core.workflows.retry(BEN, id)).rejects.toMatchObject({ code: "workflow_not_found" });
     expect(core.workflows.show(ADMIN, id).workflow.ownerId).toBe("anna");
+  });
+
+  test("steps whose schemas are code are checked together", async () => {
+    const asked = Promise.withResolvers<void>();
+    const seen: unknown[] = [];
+    const check = async (_: string, input: unknown) => {
+      if (seen.push(input) === 2) asked.resolve();
+      await asked.promise;
+      return [];
+    };
+    const definitions = new DefinitionRegistry([{ ...ANY, checkedBy: "code" }], { check });
+    await using core = await open({ definitions });
+    const { taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), { group: [job("b"), job("c", "")] }] });
+    expect([taskIds.length, seen]).toEqual([3, [{ name: "a" }, { name: "b" }]]);
   });
 
   test("steps that do not fit are all named, and nothing is stored", async () => {
@@ -320,6 +427,50 @@ describe("unique members", () => {
   });
 });
 
+describe("unique members of a workflow that is retried", () => {
+  const twice = {
+    group: ["a", "b"].map((name) => ({ chain: [job(name), { task: "single", input: { n: { $result: "/n" } } }] })),
+  };
+  const same = '{"n":1}';
+
+  /** Its two unique ones have run one after the other with the same input, and failed. */
+  async function failedTwice(core: Core): Promise<{ id: string; singles: string[] }> {
+    const { id, taskIds } = await core.workflows.submit(ANNA, twice);
+    const jobs = await core.claim(2);
+    for (const each of jobs) {
+      await core.settle(done(each, same));
+      const [single] = (await core.claim(1)) as [Job];
+      await core.settle(failed(single, null));
+    }
+    return { id, singles: [taskIds[1] ?? "", taskIds[3] ?? ""] };
+  }
+
+  test("which have become equal do not run beside each other: one after the other they may", async () => {
+    await using core = await open();
+    const { id, singles } = await failedTwice(core);
+    await expect(core.workflows.retry(ANNA, id)).rejects.toMatchObject({ code: "not_unique" });
+    expect(stateOf(core, id)).toBe("failed");
+    for (const single of singles) {
+      await core.tasks.retry(ANNA, single);
+      const [again] = (await core.claim(1)) as [Job];
+      await core.settle(done(again));
+    }
+    expect(stateOf(core, id)).toBe("done");
+  });
+
+  test("whose results had never been put in: the second one fails", async () => {
+    await using core = await open();
+    const { id, taskIds } = await core.workflows.submit(ANNA, twice);
+    const [, first = "", , second = ""] = taskIds;
+    const other = await core.tasks.submit(ANNA, "single", { n: 1 }, { delayMs: 1_000 });
+    for (const each of await core.claim(2)) await core.settle(done(each, same));
+    await core.tasks.cancel(ANNA, other.id);
+    expect([first, second].map((each) => core.store.get(each)?.error?.code)).toEqual(["not_unique", "not_unique"]);
+    await core.workflows.retry(ANNA, id);
+    expect([first, second].map((each) => core.store.get(each)?.status)).toEqual(["queued", "failed"]);
+  });
+});
+
 describe("what is stored together", () => {
   test("after a crash at any moment it goes on", async () => {
     await using core = await open();
@@ -345,6 +496,23 @@ describe("what is stored together", () => {
     }
   });
 
+  test("on the way back to a version without workflows, what waits for others is cancelled: nobody would let it go", async () => {
+    await using core = await open();
+    const { taskIds } = await core.workflows.submit(ANNA, { chain: [job("a"), { ...job("b"), delay: "1h" }] });
+    await core.tasks.submit(ANNA, "job", { name: "x" }, { delayMs: 1_000 });
+    using db = new Database(core.snapshot());
+    migrateDown(db, migrations.length - migrations.findIndex(({ tag }) => tag === "0004_workflows"));
+    const rows = db.query("SELECT status, error_code, finished_at IS NULL AS open FROM tasks ORDER BY n").all();
+    expect([taskIds.length, rows]).toEqual([
+      2,
+      [
+        { status: 1, error_code: null, open: 1 },
+        { status: 6, error_code: "cancelled", open: 0 },
+        { status: 0, error_code: null, open: 1 },
+      ],
+    ]);
+  });
+
   test("an outcome whose commit fails has moved nothing", async () => {
     await using core = await open();
     const { id } = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "")] });
@@ -359,17 +527,17 @@ describe("what is stored together", () => {
 });
 
 describe("retention", () => {
-  test("keeps the members of a workflow that goes on, and takes it with the last of them", async () => {
+  test("keeps the members of a workflow that goes on, and takes an ended one at once with all of them", async () => {
     await using core = await open();
     const ended = await core.workflows.submit(ANNA, { chain: [job("x"), job("y")] });
     await runAll(core);
     const { id } = await core.workflows.submit(ANNA, { chain: [job("a"), job("b", "")] });
     await end(core, "a");
     manual(core).advance(1_000);
-    expect(core.store.purge(core.clock.now(), 0, 1)).toMatchObject({ removed: 1 });
-    expect(core.workflows.show(ANNA, ended.id).members).toHaveLength(1);
-    expect(core.store.purge(core.clock.now(), 0, 10)).toMatchObject({ removed: 1 });
+    // However few a step may take: of what is left of a workflow nothing could be shown, and its retry would wait for ever.
+    expect(core.store.purge(core.clock.now(), 0, 1)).toMatchObject({ removed: 2 });
     expect(() => core.workflows.show(ANNA, ended.id)).toThrow();
+    expect(core.store.purge(core.clock.now(), 0, 10)).toMatchObject({ removed: 0 });
     expect(core.store.purgedSeq()).toBeGreaterThan(0);
     await runAll(core);
     expect(JSON.parse(core.workflows.show(ANNA, id).result ?? "null")).toEqual({ name: "b", got: { name: "a" } });

@@ -160,9 +160,10 @@ export async function openCore(options: CoreOptions = {}) {
   });
   const workflowStore = new SqliteWorkflows(db, store.reader);
   const shared = { store, workflows: workflowStore, work, hub, dispatcher, definitions, notifier, quotas, clock, log };
-  const { unique, feed, members, intake } = openWorkflows(shared);
+  const onPutOff = (at: number): void => scheduler.expect(at);
+  const { unique, feed, members, intake } = openWorkflows({ ...shared, onPutOff });
   const scheduler: Scheduler = new Scheduler({ ...shared, members });
-  const recorder = new Recorder({ ...shared, members, onPutOff: (at) => scheduler.expect(at) });
+  const recorder = new Recorder({ ...shared, members, onPutOff });
   const reconciler = new Reconciler({ ...shared, recorder, members, wasRunning: options.wasRunning });
   const tasks = new Tasks({ ...shared, recorder, scheduler, waiting, unique, members });
   const workflows = new Workflows({ ...shared, recorder, members, intake });

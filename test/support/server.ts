@@ -24,6 +24,7 @@ export interface TaskView {
   readonly owner_id: string;
   readonly name: string;
   readonly queue: string;
+  readonly priority: string;
   readonly status: Status;
   readonly args: unknown;
   readonly progress: number | null;

@@ -1,4 +1,5 @@
 import type { InputProblem } from "../../domain/errors.ts";
+import { pointerTo } from "../../domain/json-pointer.ts";
 import type { Desk } from "./desk.ts";
 import { choicesOf, type Field, FieldError, fieldsOf, isList, isSwitch, readField } from "./fields.ts";
 import { InputEnded } from "./screen.ts";
@@ -71,7 +72,7 @@ function read(text: string, field: Field, check: Check, { words }: Desk): Value 
   if (text === "") return field.required && field.fallback === undefined ? words.required : undefined;
   try {
     const value = readField(field, textsOf(text, field));
-    const path = `/${field.name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const path = pointerTo("", field.name);
     const problem = check({ [field.name]: structuredClone(value) }).find(
       (each) => each.path === path || each.path.startsWith(`${path}/`),
     );

@@ -424,8 +424,13 @@ class Follower {
     signal?.throwIfAborted();
     if (this.#heard.length === 0) {
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        signal?.addEventListener("abort", () => resolve(), { once: true });
+        const wake = (): void => {
+          // One signal may stand for many watches and outlive them all.
+          signal?.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#wake = wake;
+        signal?.addEventListener("abort", wake);
       });
       signal?.throwIfAborted();
     }

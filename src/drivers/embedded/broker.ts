@@ -20,6 +20,7 @@ import type {
 } from "../../ports/broker.ts";
 import { LEASE_MS, newWork, UNKNOWN_WORK } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
+import { Alarm } from "../alarm.ts";
 import { Signal } from "../signal.ts";
 import { EventLog } from "./event-log.ts";
 import { Lanes, type Queued } from "./lanes.ts";
@@ -51,7 +52,8 @@ export class EmbeddedBroker implements Broker {
   /** What workers have said of themselves. */
   readonly #crew = new Map<string, WorkerInfo>();
   readonly #events: EventLog;
-  #wait: ReturnType<typeof setTimeout> | undefined;
+  /** What a rate keeps back is there to be claimed later. */
+  readonly #later = new Alarm(() => this.#onWork.emit(UNKNOWN_WORK));
   readonly #onEvents = new Signal<[]>();
   readonly #onWork = new Signal<[NewWork]>();
   readonly #onCancel = new Signal<[readonly string[]]>();
@@ -205,7 +207,7 @@ export class EmbeddedBroker implements Broker {
 
   async stop(): Promise<void> {
     this.#events.stop();
-    clearTimeout(this.#wait);
+    this.#later.stop();
   }
 
   #add(job: Job): void {
@@ -233,16 +235,10 @@ export class EmbeddedBroker implements Broker {
       this.#restraint.took(job);
       taken.push(job);
     }
-    this.#callAfter(this.#restraint.takeWaitMs());
+    const waitMs = this.#restraint.takeWaitMs();
+    if (waitMs !== undefined) this.#later.set(waitMs);
     if (taken.length > 0) this.#beats.set(request.worker, now);
     return taken;
-  }
-
-  /** What a rate keeps back is there to be claimed later. */
-  #callAfter(waitMs: number | undefined): void {
-    if (waitMs === undefined) return;
-    clearTimeout(this.#wait);
-    this.#wait = setTimeout(() => this.#onWork.emit(UNKNOWN_WORK), waitMs);
   }
 
   /** A lease is over: it may leave room for others. */

@@ -265,9 +265,10 @@ export class RedisBroker implements Broker {
       messages.join("\n"),
     ]);
     const work = newWork(jobs.slice(from, at));
-    await this.link.run("enqueue", [this.#signals.signalOf(work), ...args]);
-    // Not before: threads ask on connections of their own, and who asks too early is not called again.
-    this.#signals.sent(work);
+    const [refused] = await this.link.run("enqueue", [this.#restraint.toldIn, this.#signals.signalOf(work), ...args]);
+    // Not before: threads ask on connections of their own, and who asks too early is not called again. What is not taken is
+    // found missing once the new life is told of the limits.
+    if (refused === undefined) this.#signals.sent(work);
     return at - from;
   }
 

@@ -11,6 +11,7 @@ import {
   type Unsubscribe,
 } from "../../ports/broker.ts";
 import type { Clock } from "../../ports/runtime.ts";
+import { Alarm } from "../alarm.ts";
 import { Signal } from "../signal.ts";
 import type { Link } from "./link.ts";
 
@@ -36,7 +37,7 @@ export class RedisClaims {
   readonly #claimedIn = new Map<string, string>();
   readonly #onWork = new Signal<[NewWork]>();
   /** When what a rate kept back will be let through. */
-  #wait: ReturnType<typeof setTimeout> | undefined;
+  readonly #later = new Alarm(() => this.#onWork.emit(UNKNOWN_WORK));
   #stopped = false;
 
   /** @param serverTime leases are measured by it; by default the server's own clock */
@@ -63,7 +64,7 @@ export class RedisClaims {
       ]);
       const jobs = JSON.parse(String(messages)) as Job[];
       for (const { id } of jobs) this.#claimedIn.set(id, this.#link.epoch);
-      if (Number(waitMs) > 0) this.#callAfter(Number(waitMs));
+      if (Number(waitMs) > 0 && !this.#stopped) this.#later.set(Number(waitMs));
       if (jobs.length > 0 || more === 0) return jobs;
     }
   }
@@ -71,12 +72,6 @@ export class RedisClaims {
   /** Calls when a claim that came short because of a rate would bring more. */
   onWork(listener: (work: NewWork) => void): Unsubscribe {
     return this.#onWork.on(listener);
-  }
-
-  #callAfter(waitMs: number): void {
-    clearTimeout(this.#wait);
-    if (this.#stopped) return;
-    this.#wait = setTimeout(() => this.#onWork.emit(UNKNOWN_WORK), waitMs);
   }
 
   async settle(worker: string, outcomes: readonly Outcome[]): Promise<readonly SettleResult[]> {
@@ -109,7 +104,7 @@ export class RedisClaims {
   /** Nothing is tried again from now on. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#wait);
+    this.#later.stop();
   }
 
   /** The next outcomes of jobs that were claimed in the same life of the data, as far as one call takes them, and as JSON. */

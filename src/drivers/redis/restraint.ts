@@ -21,6 +21,8 @@ export class Restraint {
   readonly #link: Link;
   readonly #serverTime: Clock | undefined;
   #told: string | undefined;
+  /** Of this life it is not known yet what runs. */
+  #unheard = false;
   #restraints: Restraints | undefined;
 
   constructor(link: Link, { serverTime, lastEpoch }: Parts) {
@@ -65,13 +67,20 @@ export class Restraint {
     }));
   }
 
+  /** The life that knows of them: jobs are sent to no other. "": there is nothing to be known. */
+  get toldIn(): string {
+    return (this.#restraints && this.#told) ?? "";
+  }
+
   async #tell(): Promise<void> {
     if (!this.#restraints || !this.#link.ready) return;
-    const unheard = this.#told !== undefined && this.#told !== this.#link.epoch;
+    this.#unheard ||= this.#told !== undefined && this.#told !== this.#link.epoch;
+    // Jobs that are sent from now on come behind this on the same connection.
     this.#told = this.#link.epoch;
     try {
-      const args = [this.#serverTime?.now() ?? "", unheard ? HEARD_MS : 0, ...fieldsOf(this.#restraints)];
+      const args = [this.#serverTime?.now() ?? "", this.#unheard ? HEARD_MS : 0, ...fieldsOf(this.#restraints)];
       await this.#link.run("restrain", args);
+      this.#unheard = false;
     } catch (error) {
       this.#link.complain("could not tell limits", error);
     }

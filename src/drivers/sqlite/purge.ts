@@ -31,13 +31,17 @@ export function purgeRows(sql: Prepared, finishedBefore: number, after: number, 
   // What was accepted later cannot have ended before; what lives on is stepped over.
   const oldest = rows.filter((row) => row.created_at < finishedBefore);
   const ended = oldest.filter((row) => isOver(row, finishedBefore)).slice(0, limit);
-  let highestSeq = 0;
+  const purged = new Set<number>();
+  let [count, highestSeq] = [0, 0];
   for (const { n, seq, workflow } of ended) {
-    sql("DELETE FROM tasks WHERE n = ?").run(n);
-    highestSeq = Math.max(highestSeq, seq, workflow === null ? 0 : removeIfEmpty(sql, workflow));
+    if (workflow !== null && purged.has(workflow)) continue;
+    const gone = workflow === null ? removeTask(sql, n, seq) : removeWorkflow(sql, workflow);
+    if (workflow !== null) purged.add(workflow);
+    count += gone.rows;
+    highestSeq = Math.max(highestSeq, gone.highestSeq);
   }
-  if (ended.length === limit) return { rows: limit, next: ended.at(-1)?.n ?? null, highestSeq };
-  return { rows: ended.length, next: oldest.length === SCAN_ROWS ? (oldest.at(-1)?.n ?? null) : null, highestSeq };
+  if (ended.length === limit) return { rows: count, next: ended.at(-1)?.n ?? null, highestSeq };
+  return { rows: count, next: oldest.length === SCAN_ROWS ? (oldest.at(-1)?.n ?? null) : null, highestSeq };
 }
 
 /** A member may still be waited for, and be retried with the others, for as long as its workflow goes on. */
@@ -46,10 +50,18 @@ function isOver(row: Row, finishedBefore: number): boolean {
   return TERMINAL_CODES.includes(row.status) && endedAt !== null && endedAt < finishedBefore;
 }
 
-/** @returns the seq of the workflow that went; 0: it still has members */
-function removeIfEmpty(sql: Prepared, workflow: number): number {
-  const gone = sql<{ seq: number }>(
-    "DELETE FROM workflows WHERE n = ? AND NOT EXISTS (SELECT 1 FROM workflow_tasks WHERE workflow = ?) RETURNING seq",
-  ).get(workflow, workflow);
-  return gone?.seq ?? 0;
+type Gone = Pick<Purged, "rows" | "highestSeq">;
+
+function removeTask(sql: Prepared, n: number, seq: number): Gone {
+  sql("DELETE FROM tasks WHERE n = ?").run(n);
+  return { rows: 1, highestSeq: seq };
+}
+
+/** With all of its tasks, however many: what is left of one could be neither shown nor retried. */
+function removeWorkflow(sql: Prepared, workflow: number): Gone {
+  const tasks = sql<{ seq: number }>(
+    "DELETE FROM tasks WHERE n IN (SELECT task FROM workflow_tasks WHERE workflow = ?) RETURNING seq",
+  ).all(workflow);
+  const gone = sql<{ seq: number }>("DELETE FROM workflows WHERE n = ? RETURNING seq").all(workflow);
+  return { rows: tasks.length, highestSeq: [...tasks, ...gone].reduce((highest, { seq }) => Math.max(highest, seq), 0) };
 }

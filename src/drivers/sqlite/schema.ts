@@ -249,13 +249,15 @@ export const workflowTasks = sqliteTable(
     workflow: integer()
       .notNull()
       .references(() => workflows.n),
-    /** Null: it waits for nothing. Joints go with their workflow, which goes after its last member. */
+    /** Null: it waits for nothing. Joints go with their workflow, which goes with all of its members. */
     waitsFor: integer("waits_for"),
     countsInto: integer("counts_into").notNull(),
     /** 1: its args refer to the value of its joint, which is put in when the task is let go. */
     unresolved: integer().notNull(),
     /** 1: it was cancelled because of a task before it. */
     abandoned: integer().notNull(),
+    /** How long it waits after what it waits for is done, in milliseconds. */
+    delayMs: integer("delay_ms").notNull().default(0),
   },
   (t) => [
     index("workflow_tasks_workflow").on(t.workflow),

@@ -24,6 +24,7 @@ interface MembershipRow {
   counts_into: number;
   unresolved: number;
   abandoned: number;
+  delay_ms: number;
 }
 
 /** Workflows on bun:sqlite, on the connection of the tasks. It keeps no row in memory. */
@@ -58,11 +59,11 @@ export class SqliteWorkflows implements WorkflowStore {
   addMember(
     workflow: StoredWorkflow,
     task: StoredTask,
-    { waitsFor, countsInto, unresolved }: Omit<Membership, "abandoned">,
+    { waitsFor, countsInto, unresolved, delayMs }: Omit<Membership, "abandoned">,
   ): void {
     this.#sql(
-      "INSERT INTO workflow_tasks (task, workflow, waits_for, counts_into, unresolved, abandoned) VALUES (?,?,?,?,?,0)",
-    ).run(task.n, workflow.n, waitsFor, countsInto, unresolved ? 1 : 0);
+      "INSERT INTO workflow_tasks (task, workflow, waits_for, counts_into, unresolved, abandoned, delay_ms) VALUES (?,?,?,?,?,0,?)",
+    ).run(task.n, workflow.n, waitsFor, countsInto, unresolved ? 1 : 0, delayMs);
   }
 
   get(id: string): StoredWorkflow | undefined {
@@ -127,11 +128,11 @@ export class SqliteWorkflows implements WorkflowStore {
   }
 
   membership({ n }: StoredTask): Membership | undefined {
-    const text = "SELECT waits_for, counts_into, unresolved, abandoned FROM workflow_tasks WHERE task = ?";
+    const text = "SELECT waits_for, counts_into, unresolved, abandoned, delay_ms FROM workflow_tasks WHERE task = ?";
     const row = this.#sql<MembershipRow>(text).get(n);
     if (!row) return undefined;
-    const { waits_for: waitsFor, counts_into: countsInto } = row;
-    return { waitsFor, countsInto, unresolved: row.unresolved === 1, abandoned: row.abandoned === 1 };
+    const { waits_for: waitsFor, counts_into: countsInto, delay_ms: delayMs } = row;
+    return { waitsFor, countsInto, delayMs, unresolved: row.unresolved === 1, abandoned: row.abandoned === 1 };
   }
 
   setMembership({ n }: StoredTask, { unresolved, abandoned }: Partial<Pick<Membership, "unresolved" | "abandoned">>): void {

@@ -1,15 +1,17 @@
 -- Appends jobs to their lanes. One that is known at its fence or a later one is left as it is; a later one takes the place
--- of an earlier, queued or leased.
+-- of an earlier, queued or leased. In a life of the data that has not been told of limits and pauses, none is taken.
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  an epoch for a new life
--- ARGV[2]  what the signal says: who sends them, how many are any worker's, how many suspects'
--- ARGV[3…] per lane: line, owner, "FENCE ID" of its jobs, their messages (JSON); the latter two a line each
+-- ARGV[2]  the life that has been told of limits and pauses; '': any
+-- ARGV[3]  what the signal says: who sends them, how many are any worker's, how many suspects'
+-- ARGV[4…] per lane: line, owner, "FENCE ID" of its jobs, their messages (JSON); the latter two a line each
 --
--- Returns {epoch}. Signals work.
+-- Returns {epoch}, and 0 behind it where none is taken. Signals work.
 local now = epoch(ARGV[1])
+if ARGV[2] ~= '' and ARGV[2] ~= now then return {now, 0} end
 local lanes, ids = {}, {}
-for i = 3, #ARGV, 4 do
+for i = 4, #ARGV, 4 do
   local lane = {line = ARGV[i], owner = ARGV[i + 1], name = ARGV[i] .. '|' .. ARGV[i + 1], refs = {}, messages = {}, entries = {}}
   for ref in string.gmatch(ARGV[i + 2], '[^\n]+') do
     lane.refs[#lane.refs + 1] = ref
@@ -54,5 +56,5 @@ for _, lane in ipairs(lanes) do
   end
 end
 for _, lane in ipairs(left) do leave_hole(lane) end
-signal('w', ARGV[2])
+signal('w', ARGV[3])
 return {now}

@@ -1,0 +1,1 @@
+ALTER TABLE `workflow_tasks` DROP COLUMN `delay_ms`;

@@ -1,0 +1,1 @@
+ALTER TABLE `workflow_tasks` ADD `delay_ms` integer DEFAULT 0 NOT NULL;

@@ -3,9 +3,12 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 /** Rows in one statement, largest first: what is left over of one size is written in the next. */
 const SIZES = [64, 16, 4, 1];
 
+/** The parameters of a row. */
+type Row = readonly SQLQueryBindings[];
+
 /** Writes rows of one kind, told apart by the object. */
 export interface WriteKind {
-  /** Of a row. */
+  /** How many a row has. */
   readonly parameters: number;
   /** The statement for some rows, whose parameters follow one another. */
   text(tuples: string): string;
@@ -17,9 +20,9 @@ export interface WriteKind {
  */
 export class PendingWrites {
   readonly #db: Database;
-  readonly #statements = new Map<WriteKind, Statement[]>();
+  readonly #statements = new Map<WriteKind, Map<number, Statement>>();
   /** By kind, in the order in which the kinds came up. */
-  readonly #waiting = new Map<WriteKind, SQLQueryBindings[]>();
+  readonly #waiting = new Map<WriteKind, Row[]>();
   readonly #keys = new Set<number>();
   #inTransaction = false;
 
@@ -33,12 +36,12 @@ export class PendingWrites {
   }
 
   /** Has a row written, no later than the commit. One that waits already is written before it is changed once more. */
-  add(kind: WriteKind, key: number, values: readonly SQLQueryBindings[]): void {
+  add(kind: WriteKind, key: number, row: Row): void {
     if (this.#keys.has(key)) this.flush();
     this.#keys.add(key);
     const waiting = this.#waiting.get(kind);
-    if (waiting) waiting.push(...values);
-    else this.#waiting.set(kind, [...values]);
+    if (waiting) waiting.push(row);
+    else this.#waiting.set(kind, [row]);
     if (!this.#inTransaction) this.flush();
   }
 
@@ -47,7 +50,7 @@ export class PendingWrites {
     if (this.#keys.size === 0) return;
     const waiting = [...this.#waiting];
     this.#clear();
-    for (const [kind, values] of waiting) this.#write(kind, values);
+    for (const [kind, rows] of waiting) this.#write(kind, rows);
   }
 
   /** The transaction is about to be committed. */
@@ -67,26 +70,28 @@ export class PendingWrites {
     this.#keys.clear();
   }
 
-  #write(kind: WriteKind, values: readonly SQLQueryBindings[]): void {
+  #write(kind: WriteKind, rows: readonly Row[]): void {
     let at = 0;
-    for (const [index, rows] of SIZES.entries()) {
-      const parameters = rows * kind.parameters;
-      while (values.length - at >= parameters) {
-        this.#statement(kind, index, rows).run(...values.slice(at, at + parameters));
-        at += parameters;
+    for (const size of SIZES) {
+      for (; rows.length - at >= size; at += size) {
+        this.#statement(kind, size).run(...rows.slice(at, at + size).flat());
       }
     }
   }
 
-  #statement(kind: WriteKind, index: number, rows: number): Statement {
+  #statement(kind: WriteKind, rows: number): Statement {
     let statements = this.#statements.get(kind);
     if (!statements) {
-      statements = [];
+      statements = new Map();
       this.#statements.set(kind, statements);
     }
-    const tuple = `(${Array(kind.parameters).fill("?").join(",")})`;
-    statements[index] ??= this.#db.prepare(kind.text(Array(rows).fill(tuple).join(",")));
-    return statements[index];
+    let statement = statements.get(rows);
+    if (!statement) {
+      const tuple = `(${Array(kind.parameters).fill("?").join(",")})`;
+      statement = this.#db.prepare(kind.text(Array(rows).fill(tuple).join(",")));
+      statements.set(rows, statement);
+    }
+    return statement;
   }
 }
 

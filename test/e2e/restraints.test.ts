@@ -190,11 +190,12 @@ test("whoever asks is told which limit a task waits for, and admins how far each
   await eventually(queues, "an admin's rights");
 
   const view = await View.open(ada);
-  const [, , two] = await ada.submitAll("two", inputs(3, { gate: "open" }));
-  const [, each] = await ada.submitAll("each", inputs(2, { gate: "open" }));
+  const [firstOfTwo, secondOfTwo, two] = await ada.submitAll("two", inputs(3, { gate: "open" }));
+  const [ofEach, each] = await ada.submitAll("each", inputs(2, { gate: "open" }));
   await view.ended([await ada.submit("hourly")]);
   const hourly = await ada.submit("hourly");
-  await count(place, 4);
+  const running = [firstOfTwo, secondOfTwo, ofEach].map((id = "") => id);
+  await view.until(() => running.every((id) => view.tasks.get(id)?.status === "in progress"), "all run that may");
 
   const waits = async (id = ""): Promise<unknown> => ((await ada.task(id)) as { waiting?: string }).waiting;
   expect(await waits(two)).toBe('the task "two" has reached its limit: 2 of 2 run');

@@ -2,7 +2,8 @@ import type { Bench, Figure, Scenario } from "../bench.ts";
 import { httpRequest, load } from "../load.ts";
 import { INPUT, Rival, rival } from "../server.ts";
 
-const CONNECTIONS = 32;
+/** What arrives together is committed together, so it counts how much that is. */
+const CONNECTIONS = [32, 256];
 const RAW = "raw Bun.serve, JSON POST";
 /** Node is where Fastify is at home; where there is none, Bun runs it too. */
 const NODE = Bun.which("node");
@@ -11,11 +12,15 @@ export const submit: Scenario = {
   about: "POST /tasks/NAME (token, schema, durable row) beside a bare Bun.serve, and beside Fastify with BullMQ",
   async run(bench) {
     const figures: Figure[] = [];
-    const measure = async (name: string, port: number, path: string, token: string): Promise<void> => {
+    const measure = async (what: string, port: number, path: string, token: string): Promise<void> => {
       const request = httpRequest("POST", path, token, INPUT);
-      const { perSecond, p99 } = await load({ port, connections: CONNECTIONS, seconds: bench.seconds(3), request });
-      figures.push({ name, value: perSecond, unit: "/s", ...(name === RAW ? {} : { of: RAW }) });
-      figures.push({ name: `${name}, p99`, value: p99, unit: " ms", ...(name === RAW ? {} : { of: `${RAW}, p99` }) });
+      for (const connections of CONNECTIONS) {
+        const named = (each: string): string => `${each}, ${connections} connections`;
+        const { perSecond, p99 } = await load({ port, connections, seconds: bench.seconds(3), request });
+        const beside = (figure: string): { of?: string } => (what === RAW ? {} : { of: named(RAW) + figure });
+        figures.push({ name: named(what), value: perSecond, unit: "/s", ...beside("") });
+        figures.push({ name: `${named(what)}, p99`, value: p99, unit: " ms", ...beside(", p99") });
+      }
     };
     {
       await using raw = await Rival.start(rival("raw-http.ts"));

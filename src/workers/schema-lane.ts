@@ -1,6 +1,6 @@
 import type { InputProblem } from "../domain/errors.ts";
 import { Unavailable } from "../domain/errors.ts";
-import type { CodeCheck, CodeVerdict, FromLoader, ToLoader } from "./messages.ts";
+import type { FromLoader, InputCheck, InputVerdict, Measure, ToLoader } from "./messages.ts";
 
 /** A thread that says nothing for so long while it has inputs is taken for stuck, in milliseconds: longer than its own limit. */
 const SILENCE_MS = 1_500;
@@ -13,14 +13,20 @@ const PATIENCE_MS = 5_000;
 /** So many may wait. */
 const WAITING_MAX = 10_000;
 
+/** What is wrong with an input, and what its schema makes of it; see InputVerdict. */
+export interface Checked {
+  readonly problems: readonly InputProblem[];
+  readonly filled: string | undefined;
+}
+
 export interface Check {
   readonly id: number;
   /** When it came, by performance.now(). */
   readonly at: number;
   readonly task: string;
-  readonly file: string;
+  readonly by: Measure;
   readonly input: unknown;
-  readonly resolve: (problems: readonly InputProblem[]) => void;
+  readonly resolve: (checked: Checked) => void;
   readonly reject: (error: Unavailable) => void;
   /** It was there when a thread got stuck or slow: now it is in a thread's hands alone, so that it is known which one it was. */
   suspect: boolean;
@@ -38,7 +44,7 @@ export class SchemaLane {
   #ready = false;
   #waiting: Check[] = [];
   readonly #sent = new Map<number, Check>();
-  /** Files that this thread has imported. */
+  /** Files that this thread has imported; "" is the validator of JSON Schemas. */
   readonly #imported = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pumping = false;
@@ -51,12 +57,12 @@ export class SchemaLane {
   }
 
   /** @throws Unavailable as SchemaRunner */
-  check(task: string, file: string, input: unknown): Promise<readonly InputProblem[]> {
+  check(task: string, by: Measure, input: unknown): Promise<Checked> {
     if (this.#waiting.length >= WAITING_MAX)
       return Promise.reject(new Unavailable("schema_busy", "too many inputs wait to be checked: try again"));
-    const { promise, resolve, reject } = Promise.withResolvers<readonly InputProblem[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<Checked>();
     const at = performance.now();
-    this.#waiting.push({ id: this.#nextId++, at, task, file, input, resolve, reject, suspect: false });
+    this.#waiting.push({ id: this.#nextId++, at, task, by, input, resolve, reject, suspect: false });
     this.#pumpSoon();
     return promise;
   }
@@ -104,7 +110,7 @@ export class SchemaLane {
     const taken = this.#take();
     if (taken.length === 0) return;
     for (const check of taken) this.#sent.set(check.id, check);
-    const checks: CodeCheck[] = taken.map(({ id, file, input }) => ({ id, file, input }));
+    const checks: InputCheck[] = taken.map(({ id, by, input }) => ({ id, by, input }));
     this.#worker.postMessage({ kind: "check", checks: JSON.stringify(checks) } satisfies ToLoader);
     this.#watch();
   }
@@ -138,14 +144,14 @@ export class SchemaLane {
     return worker;
   }
 
-  #judge(verdicts: readonly CodeVerdict[]): void {
+  #judge(verdicts: readonly InputVerdict[]): void {
     const slow = new Set<string>();
-    for (const { id, problems, failed, late, slow: isSlow } of verdicts) {
+    for (const { id, problems, filled, failed, late, slow: isSlow } of verdicts) {
       const check = this.#sent.get(id);
       if (!check) continue;
       this.#sent.delete(id);
       if (isSlow) slow.add(check.task);
-      if (problems) check.resolve(problems);
+      if (problems) check.resolve({ problems, filled });
       else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
     }
     for (const task of slow) this.#slowed(task);
@@ -167,7 +173,7 @@ export class SchemaLane {
   #watch(): void {
     clearTimeout(this.#timer);
     if (this.#sent.size === 0) return;
-    const importing = [...this.#sent.values()].some(({ file }) => !this.#imported.has(file));
+    const importing = [...this.#sent.values()].some(({ by }) => !this.#imported.has("file" in by ? by.file : ""));
     this.#timer = setTimeout(() => this.#stuck("it took too long"), importing ? IMPORT_MS : SILENCE_MS);
   }
 

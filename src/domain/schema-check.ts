@@ -76,9 +76,18 @@ function checkBy(schema: JsonSchema, reading: Reading): Check {
     if (quick(input)) return [];
     if (JSON.stringify(input).length > EXPLAINED_LENGTH) return problems(quick.errors);
     thorough ??= compile(schema, true, reading);
-    thorough(input);
-    return problems(thorough.errors);
+    return problems(allOf(thorough, input) ?? quick.errors);
   };
+}
+
+/** All errors; undefined: the validator, which knows the input for wrong, finds none or breaks off in this mode, as it can. */
+function allOf(thorough: ValidateFunction, input: unknown): readonly ErrorObject[] | undefined {
+  try {
+    return thorough(input) ? undefined : (thorough.errors ?? undefined);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
 }
 
 function compile(schema: JsonSchema, allErrors: boolean, { defaults, formats }: Reading): ValidateFunction {

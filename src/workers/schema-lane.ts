@@ -47,12 +47,20 @@ export class SchemaLane {
   /** Files that this thread has imported; "" is the validator of JSON Schemas. */
   readonly #imported = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** It is one task's. */
+  readonly #alone: boolean;
+  /** The thread that was given up last and has not ended: inside of a regular expression it goes on to its end. */
+  #ending: Worker | undefined;
+  /** Nobody waits for that any longer. */
+  #overdue = false;
   #pumping = false;
   #nextId = 1;
   #closing = false;
 
-  constructor(entry: URL, onHung: (task: string, left: readonly Check[]) => void) {
+  /** @param alone it is one task's, which then has no second thread while one that was given up has not ended */
+  constructor(entry: URL, alone: boolean, onHung: (task: string, left: readonly Check[]) => void) {
     this.#entry = entry;
+    this.#alone = alone;
     this.#onHung = onHung;
   }
 
@@ -60,6 +68,7 @@ export class SchemaLane {
   check(task: string, by: Measure, input: unknown): Promise<Checked> {
     if (this.#waiting.length >= WAITING_MAX)
       return Promise.reject(new Unavailable("schema_busy", "too many inputs wait to be checked: try again"));
+    if (this.#overdue) return Promise.reject(tookTooLong(task, BUSY));
     const { promise, resolve, reject } = Promise.withResolvers<Checked>();
     const at = performance.now();
     this.#waiting.push({ id: this.#nextId++, at, task, by, input, resolve, reject, suspect: false });
@@ -105,6 +114,7 @@ export class SchemaLane {
 
   #pump(): void {
     if (this.#waiting.length === 0) return this.#endIfIdle();
+    if (this.#ending !== undefined) return;
     this.#worker ??= this.#start();
     if (!this.#ready) return;
     const taken = this.#take();
@@ -138,7 +148,10 @@ export class SchemaLane {
     worker.onerror = (event) => event.preventDefault();
     worker.addEventListener("close", () => {
       if (worker !== this.#worker) return;
-      if (this.#ready) this.#stuck("its schema ended its thread");
+      const hasBegun = this.#ready;
+      // Nothing is left of it to be ended.
+      this.#ready = false;
+      if (hasBegun) this.#stuck("its schema ended its thread");
       else this.#refuseAll("the thread that checks inputs cannot be started");
     });
     return worker;
@@ -212,11 +225,31 @@ export class SchemaLane {
     const worker = this.#worker;
     this.#worker = undefined;
     // One that is still starting is left to end by itself: to end it then has ended the process.
-    if (worker && this.#ready) worker.terminate();
+    if (worker && this.#ready) this.#end(worker);
     this.#ready = false;
     this.#imported.clear();
   }
+
+  #end(worker: Worker): void {
+    worker.terminate();
+    if (!this.#alone || this.#closing) return;
+    this.#ending = worker;
+    const timer = setTimeout(() => {
+      this.#overdue = true;
+      const refused = this.#waiting;
+      this.#waiting = [];
+      for (const check of refused) check.reject(tookTooLong(check.task, BUSY));
+    }, PATIENCE_MS);
+    worker.addEventListener("close", () => {
+      clearTimeout(timer);
+      this.#ending = undefined;
+      this.#overdue = false;
+      this.#pumpSoon();
+    });
+  }
 }
+
+const BUSY = "its thread has not come back from an input before";
 
 const tookTooLong = (task: string, why = "it took too long"): Unavailable =>
   new Unavailable("schema_timeout", `the input could not be checked by the schema of the task "${task}": ${why}`);

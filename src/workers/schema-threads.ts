@@ -61,7 +61,7 @@ export class SchemaThreads implements SchemaRunner {
     const [lanes, hung] = [this.#lanes, this.#hung];
     const known = lanes.get(name);
     if (known !== undefined) return known;
-    const lane = new SchemaLane(this.#entry, (task, left) => {
+    const lane = new SchemaLane(this.#entry, name !== "", (task, left) => {
       hung.add(task);
       // Files have changed since: it ends here what it has.
       if (lanes !== this.#lanes) lane.adopt(left);

@@ -1,10 +1,12 @@
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { cheapPart } from "./cheap-schema.ts";
 import type { JsonSchema, TaskPolicy } from "./definition.ts";
 import { type InputProblem, InvalidInput } from "./errors.ts";
 import { pointerOf } from "./json-pointer.ts";
 import { checkSchedule } from "./schedule.ts";
+import { uniqueItems } from "./unique-items.ts";
 
 /** At most so many problems of one input are told. */
 const MAX_PROBLEMS = 20;
@@ -40,13 +42,16 @@ export function checkSchema(schema: JsonSchema, field: "input" | "output" = "inp
 
 type Described = Pick<TaskPolicy, "input" | "output" | "checkedBy" | "schedule">;
 
-/** Throws as `checkSchema`, and `invalid_schedule` where a schedule's input does not fit it; what it leaves out is filled in. */
+/**
+ * Throws as `checkSchema`, and `invalid_schedule` where a schedule's input does not fit it, as far as that is cheap to say; what
+ * it leaves out is filled in.
+ */
 export function checkPolicy({ input, output, checkedBy, schedule }: Described): void {
   checkSchema(input);
   if (output) checkSchema(output, "output");
   if (!schedule) return;
   checkSchedule(schedule);
-  const [problem] = checkOf({ input, checkedBy })(schedule.input);
+  const [problem] = checkOf({ input: cheapPart(input), checkedBy })(schedule.input);
   if (problem) throw misfit(problem);
 }
 
@@ -71,9 +76,18 @@ function checkBy(schema: JsonSchema, reading: Reading): Check {
     if (quick(input)) return [];
     if (JSON.stringify(input).length > EXPLAINED_LENGTH) return problems(quick.errors);
     thorough ??= compile(schema, true, reading);
-    thorough(input);
-    return problems(thorough.errors);
+    return problems(allOf(thorough, input) ?? quick.errors);
   };
+}
+
+/** All errors; undefined: the validator, which knows the input for wrong, finds none or breaks off in this mode, as it can. */
+function allOf(thorough: ValidateFunction, input: unknown): readonly ErrorObject[] | undefined {
+  try {
+    return thorough(input) ? undefined : (thorough.errors ?? undefined);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
 }
 
 function compile(schema: JsonSchema, allErrors: boolean, { defaults, formats }: Reading): ValidateFunction {
@@ -87,6 +101,8 @@ function compile(schema: JsonSchema, allErrors: boolean, { defaults, formats }: 
     logger: false,
   });
   addFormats.default(ajv);
+  // Its own compares each item with each other.
+  ajv.removeKeyword("uniqueItems").addKeyword(uniqueItems);
   const { $schema: _, ...plain } = schema;
   return ajv.compile(plain);
 }

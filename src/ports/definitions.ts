@@ -10,19 +10,22 @@ export interface KnownTask {
    * @returns what is wrong with it; empty: nothing
    */
   check(input: unknown): readonly InputProblem[] | Promise<readonly InputProblem[]>;
-  /** As `check`, by the JSON Schema alone: what is only code is left to the worker, which looks again before it runs a task. */
+  /**
+   * As `check`, by as much of the JSON Schema as is cheap: the rest, and what is only code, is left to the worker, which looks
+   * again before it runs a task.
+   */
   checkShape(input: unknown): readonly InputProblem[] | Promise<readonly InputProblem[]>;
 }
 
-/** Runs the schemas that are code, off the main thread. */
+/** Runs the schemas that are code, and those whose cost depends on the input, off the main thread. */
 export interface SchemaRunner {
   /**
-   * Checks an input by the code of its task's schema.
+   * Checks an input by the code of its task's schema; where that is data, by the JSON Schema, filling in its defaults in place.
    *
    * @returns what is wrong with it; empty: nothing
    * @throws Unavailable `schema_timeout`, `schema_failed`, `schema_busy`
    */
-  check(task: string, input: unknown): Promise<readonly InputProblem[]>;
+  check(task: TaskPolicy, input: unknown): Promise<readonly InputProblem[]>;
 }
 
 /** The task definitions that this installation offers. */

@@ -1,3 +1,4 @@
+import { cheapPart } from "../domain/cheap-schema.ts";
 import type { TaskPolicy } from "../domain/definition.ts";
 import { InvalidInput } from "../domain/errors.ts";
 import type { Check } from "../domain/schema-check.ts";
@@ -12,7 +13,7 @@ export class DefinitionRegistry implements Definitions {
   #checkOf: CheckOf | undefined;
   readonly #runner: SchemaRunner | undefined;
 
-  /** @param runner of schemas that are code; undefined: their JSON Schemas count alone */
+  /** @param runner of schemas that are code or cost much; undefined: JSON Schemas count alone, and as a whole */
   constructor(policies: readonly TaskPolicy[] = [], runner?: SchemaRunner) {
     this.#runner = runner;
     this.replace(policies);
@@ -49,19 +50,20 @@ export class DefinitionRegistry implements Definitions {
     this.#checkOf ??= (await import("../domain/schema-check.ts")).checkOf;
   }
 
-  /** By the JSON Schema first, which costs no thread; then, where the schema is code, by that. */
+  /** By what is cheap of the JSON Schema first, which costs no thread; then, where that is not all, by the rest. */
   #knownTask(policy: TaskPolicy): KnownTask {
-    const checkShape = this.#lazyCheck(policy);
     const runner = this.#runner;
-    if (policy.checkedBy !== "code" || !runner) return { policy, checkShape, check: checkShape };
-    const check = async (input: unknown) => {
-      const problems = await checkShape(input);
-      return problems.length > 0 ? problems : await runner.check(policy.name, input);
+    const input = runner ? cheapPart(policy.input) : policy.input;
+    const checkShape = this.#lazyCheck({ ...policy, input });
+    if (!runner || (policy.checkedBy !== "code" && input === policy.input)) return { policy, checkShape, check: checkShape };
+    const check = async (value: unknown) => {
+      const problems = await checkShape(value);
+      return problems.length > 0 ? problems : await runner.check(policy, value);
     };
     return { policy, checkShape, check };
   }
 
-  #lazyCheck(policy: TaskPolicy): KnownTask["check"] {
+  #lazyCheck(policy: Parameters<CheckOf>[0]): KnownTask["check"] {
     let check: Check | undefined;
     return (input) => {
       if (this.#checkOf) check ??= this.#checkOf(policy);

@@ -4,7 +4,7 @@ import { checkUnique } from "../tasks/schema.ts";
 import { type Converted, jsonSchemaOf, type Side } from "./json-schema.ts";
 import type { Gap } from "./messages.ts";
 import { placeOf } from "./reason.ts";
-import { problemsOf } from "./schemas.ts";
+import { costlyCheckOf, problemsOf } from "./schemas.ts";
 
 export interface Described {
   readonly policy: TaskPolicy;
@@ -31,9 +31,14 @@ export async function describe({ policy, code }: TaskDefinition, file: string): 
   return { policy: described, gaps };
 }
 
-async function checkScheduled({ policy: { schedule }, code }: Pick<TaskDefinition, "policy" | "code">): Promise<void> {
-  if (schedule === undefined || code?.input === undefined) return;
-  const [problem] = await problemsOf(code.input, schedule.input);
+/** What is not cheap of a schema that is data is run here: the main thread does without. */
+async function checkScheduled({ policy, code }: Pick<TaskDefinition, "policy" | "code">): Promise<void> {
+  const { schedule } = policy;
+  if (schedule === undefined) return;
+  const found = code?.input
+    ? await problemsOf(code.input, schedule.input)
+    : (await costlyCheckOf(policy))?.(structuredClone(schedule.input));
+  const [problem] = found ?? [];
   if (!problem) return;
   const { misfit } = await import("../domain/schema-check.ts");
   throw misfit(problem);

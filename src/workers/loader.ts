@@ -1,11 +1,11 @@
 /**
  * Entry of the loader threads: they import task files, which are code, where nothing that these do can hang or break the API,
- * hand out what is data of them, and run the schemas that are code.
+ * hand out what is data of them, and run the schemas that are code, or whose cost depends on the input.
  */
-import type { TaskDefinition } from "../domain/definition.ts";
+import type { JsonSchema, TaskDefinition } from "../domain/definition.ts";
 import { describe } from "./described.ts";
 import { importTask, provideArtel } from "./library.ts";
-import type { CodeCheck, CodeVerdict, FromLoader, ToLoader } from "./messages.ts";
+import type { FromLoader, InputCheck, InputVerdict, Measure, ToLoader } from "./messages.ts";
 import { placeOf, reasonOf } from "./reason.ts";
 import { problemsOf } from "./schemas.ts";
 
@@ -30,11 +30,9 @@ process.exit = ((code?: number) => {
   throw new Error(`the file called process.exit(${code ?? ""})`);
 }) as typeof process.exit;
 
-const imported = new Map<string, Promise<TaskDefinition | Error>>();
-
 self.onmessage = ({ data }: MessageEvent<ToLoader>) => {
   if (data.kind === "load") void load(data.file);
-  else void checkAll(JSON.parse(data.checks) as readonly CodeCheck[]);
+  else void checkAll(JSON.parse(data.checks) as readonly InputCheck[]);
 };
 
 async function load(file: string): Promise<void> {
@@ -47,8 +45,8 @@ async function load(file: string): Promise<void> {
   }
 }
 
-async function checkAll(checks: readonly CodeCheck[]): Promise<void> {
-  let verdicts: CodeVerdict[] = [];
+async function checkAll(checks: readonly InputCheck[]): Promise<void> {
+  let verdicts: InputVerdict[] = [];
   let since = performance.now();
   const flush = (): void => {
     if (verdicts.length > 0) send({ kind: "checked", verdicts });
@@ -56,8 +54,7 @@ async function checkAll(checks: readonly CodeCheck[]): Promise<void> {
     since = performance.now();
   };
   for (const each of checks) {
-    const definition = await fileOf(each.file);
-    const verdict = check(each, definition);
+    const verdict = check(each, await judgeOf(each.by));
     if (verdict instanceof Promise) void verdict.then((later) => send({ kind: "checked", verdicts: [later] }));
     else verdicts.push(verdict);
     if (performance.now() - since > BURST_MS) flush();
@@ -65,16 +62,27 @@ async function checkAll(checks: readonly CodeCheck[]): Promise<void> {
   flush();
 }
 
-/** An error: the file cannot be imported. */
-async function fileOf(file: string): Promise<TaskDefinition | Error> {
-  const known = imported.get(file) ?? importForChecks(file);
-  imported.set(file, known);
+/** What an input is checked by; an error: its file cannot be imported. */
+type Judge = ((input: unknown) => Judgement | Promise<Judgement>) | Error;
+type Judgement = Pick<InputVerdict, "problems" | "filled">;
+
+const judges = new Map<string, Promise<Judge>>();
+
+async function judgeOf(by: Measure): Promise<Judge> {
+  const key = "file" in by ? by.file : by.schema;
+  const known = judges.get(key) ?? ("file" in by ? codeOf(by.file) : dataOf(by.schema));
+  judges.set(key, known);
   return await known;
 }
 
-async function importForChecks(file: string): Promise<TaskDefinition | Error> {
+async function codeOf(file: string): Promise<Judge> {
   try {
-    return await importTask(file);
+    const { code } = await importTask(file);
+    const schema = code?.input;
+    return (input) => {
+      const found = schema ? problemsOf(schema, input) : [];
+      return found instanceof Promise ? found.then((problems) => ({ problems })) : { problems: found };
+    };
   } catch (error) {
     return new Error(reasonOf(file, error));
   } finally {
@@ -82,23 +90,35 @@ async function importForChecks(file: string): Promise<TaskDefinition | Error> {
   }
 }
 
+/** The validator is loaded for schemas of this kind alone. */
+async function dataOf(schema: string): Promise<Judge> {
+  const { checkOf } = await import("../domain/schema-check.ts");
+  const checkData = checkOf({ input: JSON.parse(schema) as JsonSchema });
+  send({ kind: "imported", file: "" });
+  return (input) => {
+    const sent = JSON.stringify(input);
+    const problems = checkData(input);
+    const filled = JSON.stringify(input);
+    return { problems, filled: filled === sent ? undefined : filled };
+  };
+}
+
 /** At once where the schema answers at once. */
-function check({ id, input, file }: CodeCheck, definition: TaskDefinition | Error): CodeVerdict | Promise<CodeVerdict> {
-  const failed = (error: unknown): CodeVerdict => ({ id, failed: reasonOf(file, error) });
-  if (definition instanceof Error) return { id, failed: definition.message };
+function check({ id, input, by }: InputCheck, judge: Judge): InputVerdict | Promise<InputVerdict> {
+  const failed = (error: unknown): InputVerdict => ({ id, failed: "file" in by ? reasonOf(by.file, error) : String(error) });
+  if (judge instanceof Error) return { id, failed: judge.message };
   const began = performance.now();
   try {
-    const schema = definition.code?.input;
-    const found = schema ? problemsOf(schema, input) : [];
+    const found = judge(input);
     const slow = performance.now() - began > SLOW_MS;
-    if (!(found instanceof Promise)) return { id, problems: found, slow };
-    return Promise.race([found.then((problems) => ({ id, problems, slow })), late(id)]).catch(failed);
+    const verdict = ({ problems, filled }: Judgement): InputVerdict => ({ id, problems, filled, slow });
+    return found instanceof Promise ? Promise.race([found.then(verdict), late(id)]).catch(failed) : verdict(found);
   } catch (error) {
     return failed(error);
   }
 }
 
-const late = async (id: number): Promise<CodeVerdict> => {
+const late = async (id: number): Promise<InputVerdict> => {
   await Bun.sleep(CHECK_MS);
   return { id, failed: "it took too long", late: true };
 };

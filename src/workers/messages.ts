@@ -99,18 +99,21 @@ export type FromThread =
   /** Something printed outside any task. */
   | { readonly kind: "line"; readonly level: LogLevel; readonly message: string };
 
-/** An input for the code of its task's schema. */
-export interface CodeCheck {
+/** What an input is checked by: the code of a task's file (its absolute path), or a JSON Schema, as text. */
+export type Measure = { readonly file: string } | { readonly schema: string };
+
+export interface InputCheck {
   readonly id: number;
-  /** Absolute path of the task's file. */
-  readonly file: string;
+  readonly by: Measure;
   readonly input: unknown;
 }
 
-export interface CodeVerdict {
+export interface InputVerdict {
   readonly id: number;
   /** None: the input is fine. */
-  readonly problems?: readonly InputProblem[];
+  readonly problems?: readonly InputProblem[] | undefined;
+  /** The input with the JSON Schema's defaults filled in, as JSON text; undefined: there are none to fill in. */
+  readonly filled?: string | undefined;
   /** Why there is no verdict; `late`: it took too long. */
   readonly failed?: string;
   readonly late?: boolean;
@@ -134,6 +137,6 @@ export type FromLoader =
       readonly place: string;
     }
   | { readonly kind: "broken"; readonly file: string; readonly reason: string }
-  /** Before the first check by a file's code. */
+  /** Before the first check by a file's code, or by a JSON Schema: there the file is "". */
   | { readonly kind: "imported"; readonly file: string }
-  | { readonly kind: "checked"; readonly verdicts: readonly CodeVerdict[] };
+  | { readonly kind: "checked"; readonly verdicts: readonly InputVerdict[] };

@@ -1,6 +1,6 @@
 import type { InputProblem } from "../domain/errors.ts";
 import { Unavailable } from "../domain/errors.ts";
-import type { CodeCheck, CodeVerdict, FromLoader, ToLoader } from "./messages.ts";
+import type { FromLoader, InputCheck, InputVerdict, Measure, ToLoader } from "./messages.ts";
 
 /** A thread that says nothing for so long while it has inputs is taken for stuck, in milliseconds: longer than its own limit. */
 const SILENCE_MS = 1_500;
@@ -13,14 +13,20 @@ const PATIENCE_MS = 5_000;
 /** So many may wait. */
 const WAITING_MAX = 10_000;
 
+/** What is wrong with an input, and what its schema makes of it; see InputVerdict. */
+export interface Checked {
+  readonly problems: readonly InputProblem[];
+  readonly filled: string | undefined;
+}
+
 export interface Check {
   readonly id: number;
   /** When it came, by performance.now(). */
   readonly at: number;
   readonly task: string;
-  readonly file: string;
+  readonly by: Measure;
   readonly input: unknown;
-  readonly resolve: (problems: readonly InputProblem[]) => void;
+  readonly resolve: (checked: Checked) => void;
   readonly reject: (error: Unavailable) => void;
   /** It was there when a thread got stuck or slow: now it is in a thread's hands alone, so that it is known which one it was. */
   suspect: boolean;
@@ -38,25 +44,34 @@ export class SchemaLane {
   #ready = false;
   #waiting: Check[] = [];
   readonly #sent = new Map<number, Check>();
-  /** Files that this thread has imported. */
+  /** Files that this thread has imported; "" is the validator of JSON Schemas. */
   readonly #imported = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** It is one task's. */
+  readonly #alone: boolean;
+  /** The thread that was given up last and has not ended: inside of a regular expression it goes on to its end. */
+  #ending: Worker | undefined;
+  /** Nobody waits for that any longer. */
+  #overdue = false;
   #pumping = false;
   #nextId = 1;
   #closing = false;
 
-  constructor(entry: URL, onHung: (task: string, left: readonly Check[]) => void) {
+  /** @param alone it is one task's, which then has no second thread while one that was given up has not ended */
+  constructor(entry: URL, alone: boolean, onHung: (task: string, left: readonly Check[]) => void) {
     this.#entry = entry;
+    this.#alone = alone;
     this.#onHung = onHung;
   }
 
   /** @throws Unavailable as SchemaRunner */
-  check(task: string, file: string, input: unknown): Promise<readonly InputProblem[]> {
+  check(task: string, by: Measure, input: unknown): Promise<Checked> {
     if (this.#waiting.length >= WAITING_MAX)
       return Promise.reject(new Unavailable("schema_busy", "too many inputs wait to be checked: try again"));
-    const { promise, resolve, reject } = Promise.withResolvers<readonly InputProblem[]>();
+    if (this.#overdue) return Promise.reject(tookTooLong(task, BUSY));
+    const { promise, resolve, reject } = Promise.withResolvers<Checked>();
     const at = performance.now();
-    this.#waiting.push({ id: this.#nextId++, at, task, file, input, resolve, reject, suspect: false });
+    this.#waiting.push({ id: this.#nextId++, at, task, by, input, resolve, reject, suspect: false });
     this.#pumpSoon();
     return promise;
   }
@@ -99,12 +114,13 @@ export class SchemaLane {
 
   #pump(): void {
     if (this.#waiting.length === 0) return this.#endIfIdle();
+    if (this.#ending !== undefined) return;
     this.#worker ??= this.#start();
     if (!this.#ready) return;
     const taken = this.#take();
     if (taken.length === 0) return;
     for (const check of taken) this.#sent.set(check.id, check);
-    const checks: CodeCheck[] = taken.map(({ id, file, input }) => ({ id, file, input }));
+    const checks: InputCheck[] = taken.map(({ id, by, input }) => ({ id, by, input }));
     this.#worker.postMessage({ kind: "check", checks: JSON.stringify(checks) } satisfies ToLoader);
     this.#watch();
   }
@@ -132,20 +148,23 @@ export class SchemaLane {
     worker.onerror = (event) => event.preventDefault();
     worker.addEventListener("close", () => {
       if (worker !== this.#worker) return;
-      if (this.#ready) this.#stuck("its schema ended its thread");
+      const hasBegun = this.#ready;
+      // Nothing is left of it to be ended.
+      this.#ready = false;
+      if (hasBegun) this.#stuck("its schema ended its thread");
       else this.#refuseAll("the thread that checks inputs cannot be started");
     });
     return worker;
   }
 
-  #judge(verdicts: readonly CodeVerdict[]): void {
+  #judge(verdicts: readonly InputVerdict[]): void {
     const slow = new Set<string>();
-    for (const { id, problems, failed, late, slow: isSlow } of verdicts) {
+    for (const { id, problems, filled, failed, late, slow: isSlow } of verdicts) {
       const check = this.#sent.get(id);
       if (!check) continue;
       this.#sent.delete(id);
       if (isSlow) slow.add(check.task);
-      if (problems) check.resolve(problems);
+      if (problems) check.resolve({ problems, filled });
       else check.reject(late ? tookTooLong(check.task) : notRun(check.task, failed));
     }
     for (const task of slow) this.#slowed(task);
@@ -167,7 +186,7 @@ export class SchemaLane {
   #watch(): void {
     clearTimeout(this.#timer);
     if (this.#sent.size === 0) return;
-    const importing = [...this.#sent.values()].some(({ file }) => !this.#imported.has(file));
+    const importing = [...this.#sent.values()].some(({ by }) => !this.#imported.has("file" in by ? by.file : ""));
     this.#timer = setTimeout(() => this.#stuck("it took too long"), importing ? IMPORT_MS : SILENCE_MS);
   }
 
@@ -206,11 +225,31 @@ export class SchemaLane {
     const worker = this.#worker;
     this.#worker = undefined;
     // One that is still starting is left to end by itself: to end it then has ended the process.
-    if (worker && this.#ready) worker.terminate();
+    if (worker && this.#ready) this.#end(worker);
     this.#ready = false;
     this.#imported.clear();
   }
+
+  #end(worker: Worker): void {
+    worker.terminate();
+    if (!this.#alone || this.#closing) return;
+    this.#ending = worker;
+    const timer = setTimeout(() => {
+      this.#overdue = true;
+      const refused = this.#waiting;
+      this.#waiting = [];
+      for (const check of refused) check.reject(tookTooLong(check.task, BUSY));
+    }, PATIENCE_MS);
+    worker.addEventListener("close", () => {
+      clearTimeout(timer);
+      this.#ending = undefined;
+      this.#overdue = false;
+      this.#pumpSoon();
+    });
+  }
 }
+
+const BUSY = "its thread has not come back from an input before";
 
 const tookTooLong = (task: string, why = "it took too long"): Unavailable =>
   new Unavailable("schema_timeout", `the input could not be checked by the schema of the task "${task}": ${why}`);

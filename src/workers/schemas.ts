@@ -1,7 +1,8 @@
 /** The schemas of a task where its code is: what they make of inputs and results. */
-import type { TaskDefinition } from "../domain/definition.ts";
+import type { TaskDefinition, TaskPolicy } from "../domain/definition.ts";
 import type { InputProblem } from "../domain/errors.ts";
 import { pointerOf } from "../domain/json-pointer.ts";
+import type { Check } from "../domain/schema-check.ts";
 import type { StandardIssue, StandardResult, StandardSchema } from "../domain/standard-schema.ts";
 import { NonRetryableError, TaskError } from "../tasks/artel.ts";
 
@@ -18,9 +19,10 @@ export interface Runnable extends TaskDefinition {
 
 export async function runnable(definition: TaskDefinition): Promise<Runnable> {
   const { input, output } = definition.code ?? {};
+  const check = input ? undefined : await costlyCheckOf(definition.policy);
   return {
     ...definition,
-    prepare: input && ((args) => made(input, args, refuseInput)),
+    prepare: input ? (args) => made(input, args, refuseInput) : check && ((args) => fitting(check, args)),
     conclude: output ? (value) => made(output, value, refuseOutput) : await dataCheckOf(definition),
   };
 }
@@ -47,6 +49,20 @@ function made(schema: StandardSchema, value: unknown, refuse: Refuse): unknown {
   const take = (result: StandardResult<unknown>): unknown => (result.issues ? refuse(problems(result)) : result.value);
   const result = schema["~standard"].validate(value);
   return result instanceof Promise ? result.then(take) : take(result);
+}
+
+/** What checks by a schema that is data, filling in its defaults; undefined: it is cheap enough for the main thread. */
+export async function costlyCheckOf(policy: Pick<TaskPolicy, "input">): Promise<Check | undefined> {
+  const { cheapPart } = await import("../domain/cheap-schema.ts");
+  if (cheapPart(policy.input) === policy.input) return undefined;
+  const { checkOf } = await import("../domain/schema-check.ts");
+  return checkOf({ input: policy.input });
+}
+
+/** With results of other tasks put in, it was not checked by the whole of its schema until now. */
+function fitting(check: Check, args: unknown): unknown {
+  const found = check(args);
+  return found.length > 0 ? refuseInput(found) : args;
 }
 
 /** A result's schema that is data speaks of the result as JSON. The validator is loaded for it alone. */

@@ -101,3 +101,18 @@ test("a file of odd tasks compiles: names that are none, names that are alike, a
     rmSync(directory, { recursive: true });
   }
 });
+
+test("no two types of a file have one name, whatever tasks and definitions are called", () => {
+  const input = {
+    $defs: { Input: { type: "string" }, Output: {} },
+    properties: { x: { $ref: "#/$defs/Input" }, y: { $ref: "#/$defs/Output" } },
+  };
+  const names = ["a", "a-input", "a-input-input", "a_input", "a-inputinput2"];
+  const text = clientFile(
+    "http://localhost",
+    names.map((name) => ({ name, description: "", input, output: input }) as never),
+  );
+  const declared = [...text.matchAll(/^export type (\w+) =/gm)].map(([, name]) => name);
+  expect(declared.length).toBeGreaterThan(names.length * 2);
+  expect(new Set(declared).size).toBe(declared.length);
+});

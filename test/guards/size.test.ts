@@ -58,7 +58,7 @@ const LOADED: readonly {
   {
     what: "serve",
     entries: ["src/main.ts", "src/compose.ts", "src/http/client-address.ts"],
-    modules: 425,
+    modules: 429,
     bytes: 1_000 * KB,
     without: ["ioredis", "ajv", "htmlparser2", "robots-parser"],
   },
@@ -82,7 +82,7 @@ describe("what is loaded at the start of", () => {
   });
 });
 
-test("the executable is no more than 14.1 MB larger than Bun itself", async () => {
+test("the executable is no more than 14.2 MB larger than Bun itself", async () => {
   const own = statSync(await executable()).size - statSync(realpathSync(process.execPath)).size;
-  expect(own).toBeLessThanOrEqual(14.1e6);
+  expect(own).toBeLessThanOrEqual(14.2e6);
 });

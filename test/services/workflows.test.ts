@@ -381,7 +381,7 @@ describe("the whole", () => {
   test("steps whose schemas are code are checked together", async () => {
     const asked = Promise.withResolvers<void>();
     const seen: unknown[] = [];
-    const check = async (_: string, input: unknown) => {
+    const check = async (_: unknown, input: unknown) => {
       if (seen.push(input) === 2) asked.resolve();
       await asked.promise;
       return [];

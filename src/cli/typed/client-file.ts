@@ -9,9 +9,10 @@ const SOURCE: string = clientSource();
 export function clientFile(server: string, definitions: readonly Definition[]): string {
   const names = namesOf(definitions);
   const types: string[] = [];
+  const taken = new Set([...names.values()].flatMap((base) => [`${base}Input`, `${base}Output`]));
   const rows = definitions.map(({ name, description, input, output }) => {
     const base = names.get(name) ?? "";
-    types.push(...declare(`${base}Input`, input, "input"), ...declare(`${base}Output`, output ?? {}, "output"));
+    types.push(...declare(`${base}Input`, input, "input", taken), ...declare(`${base}Output`, output ?? {}, "output", taken));
     return `${docComment(description, "  ")}  ${propertyName(name)}: { input: ${base}Input; output: ${base}Output };\n`;
   });
   return [

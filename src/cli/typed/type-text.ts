@@ -20,10 +20,11 @@ const STEP = "  ";
  * Declarations of a type, and of those that its references lead to.
  *
  * @param name of the type; the others' names begin with it
+ * @param taken names that the others must not have; theirs are put in
  * @returns `export type NAME = …;` first
  */
-export function declare(name: string, schema: JsonSchema, side: Side): readonly string[] {
-  return new Declarations(name, schema, side).all();
+export function declare(name: string, schema: JsonSchema, side: Side, taken = new Set<string>()): readonly string[] {
+  return new Declarations(name, schema, side, taken).all();
 }
 
 /** As the value of a type: quotes where a name is no identifier. */
@@ -46,14 +47,16 @@ class Declarations {
   readonly #side: Side;
   /** Names by what is referred to. */
   readonly #names = new Map<unknown, string>();
+  readonly #taken: Set<string>;
   readonly #texts: string[] = [];
   /** By $id and $anchor. */
   readonly #marked = new Map<string, JsonSchema>();
 
-  constructor(name: string, root: JsonSchema, side: Side) {
+  constructor(name: string, root: JsonSchema, side: Side, taken: Set<string>) {
     this.#name = name;
     this.#root = root;
     this.#side = side;
+    this.#taken = taken.add(name);
     this.#names.set(root, name);
     this.#mark(root);
   }
@@ -164,9 +167,9 @@ class Declarations {
 
   #freeName(wanted: string): string {
     const base = this.#name + pascal(wanted);
-    const taken = new Set(this.#names.values());
     let name = base;
-    for (let n = 2; taken.has(name); n += 1) name = `${base}${n}`;
+    for (let n = 2; this.#taken.has(name); n += 1) name = `${base}${n}`;
+    this.#taken.add(name);
     return name;
   }
 }

@@ -2,7 +2,7 @@
  * `npm test`: brings whatever is missing, then runs the whole check. The last line is `N passed, N failed`.
  * A check such as the linter counts as one test, and so does a test process that ends otherwise than its report says.
  */
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { prepare, ROOT, run, stopIfTold } from "./runtime.mjs";
@@ -54,8 +54,8 @@ async function bringPrograms() {
 /** Suites that start servers run on the embedded broker and, where there is a redis-server, on Redis. */
 const ON_BOTH_BROKERS = new Set(["test/http", "test/examples", "test/e2e"]);
 
-/** Suites that wait for the most part, for leases to run out and the like: they run beside all others, and are told at the end. */
-const BESIDE = new Set(["test/outages"]);
+/** Suites that wait for the most part, for leases to run out and the like: one after the other beside all others, and told at the end. */
+const BESIDE = new Set(["test/drivers", "test/fleet"]);
 
 /** The test files, one process a folder: what crashes one takes the others not along. The slow ones come last. */
 function suites() {
@@ -100,16 +100,16 @@ async function suite(bun, folder, files, reports, broker, streams = {}) {
   count(name, counts);
 }
 
-/** Runs a suite whose output is shown once it has ended and all before it have. @returns what shows it */
-function suiteBeside(bun, folder, files, reports) {
-  const output = join(reports, `${folder.replaceAll("/", "-")}.log`);
+/** Runs suites one after the other, and keeps what they print. @returns what they printed, once they have ended */
+async function suitesBeside(bun, groups, reports) {
+  const output = join(reports, "beside.log");
   const file = openSync(output, "w");
-  const ended = suite(bun, folder, files, reports, "embedded", { stdout: file, stderr: file });
-  return async () => {
-    await ended;
-    closeSync(file);
-    console.log(`\n== bun test ${folder}\n${readFileSync(output, "utf8")}`);
-  };
+  for (const [folder, files] of groups) {
+    writeSync(file, `\n== bun test ${folder}\n`);
+    await suite(bun, folder, files, reports, "embedded", { stdout: file, stderr: file });
+  }
+  closeSync(file);
+  return readFileSync(output, "utf8");
 }
 
 /** The totals of a JUnit report; none at all counts as a failure. */
@@ -129,13 +129,12 @@ await check("lint", bun, ["run", "lint"]);
 await check("build", bun, ["scripts/build.ts", "--if-stale"]);
 const reports = mkdtempSync(join(tmpdir(), "artel-test-"));
 try {
-  const [beside, inTurn] = [suites().filter(isBeside), suites().filter((one) => !isBeside(one))];
-  const show = beside.map(([folder, files]) => suiteBeside(bun, folder, files, reports));
-  for (const [folder, files] of inTurn) {
+  const told = suitesBeside(bun, suites().filter(isBeside), reports);
+  for (const [folder, files] of suites().filter((group) => !isBeside(group))) {
     await suite(bun, folder, files, reports, "embedded");
     if (ON_BOTH_BROKERS.has(folder) && hasProgram("redis-server")) await suite(bun, folder, files, reports, "redis");
   }
-  for (const one of show) await one();
+  console.log(await told);
 } finally {
   rmSync(reports, { recursive: true, force: true });
 }

@@ -78,7 +78,12 @@ export const FLAGS = {
   },
   namespace: { name: "namespace", kind: "namespace", fallback: "artel", help: "prefix of every Redis key and channel" },
   queues: { name: "queues", kind: "queues", help: "queues to serve, comma-separated (default: all)" },
-  threads: { name: "threads", kind: "count", max: 1_024, help: "worker threads; 0 serves the API alone (default: one a core)" },
+  threads: {
+    name: "threads",
+    kind: "count",
+    max: 1_024,
+    help: "worker threads; with 0 a server is the API alone (default: one a core)",
+  },
   slots: {
     name: "slots",
     kind: "count",
@@ -204,12 +209,20 @@ function parse(command: string, args: readonly string[], flags: readonly Flag[])
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    // Node explains at length, with examples that are none of this program's: the first sentence names the flag.
-    const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(/\.(?:\s|$)/);
-    const unknown = /^Unknown option '--([^']+)'/.exec(sentence)?.[1];
-    const guess = unknown === undefined ? "" : didYouMean(unknown, Object.keys(options), "--");
-    throw new UsageError(`artel ${command}: ${sentence}${guess}; see artel help ${command.split(" ")[0]}`);
+    const wrong = whatIsWrong(error instanceof Error ? error.message : String(error), Object.keys(options));
+    throw new UsageError(`artel ${command}: ${wrong}; see artel help ${command.split(" ")[0]}`);
   }
+}
+
+/** Node explains at length, with examples that are none of this program's: the first sentence names the flag. */
+function whatIsWrong(message: string, known: readonly string[]): string {
+  const [sentence = ""] = message.split(/\.(?:\s|$)/);
+  const [, flag, said] = /^(?:Unknown option|Option) '(?:-\w, )?--([^' ]+)[^']*'(.*)/.exec(sentence) ?? [];
+  if (flag === undefined) return sentence;
+  if (said === " argument missing") return `--${flag} needs a value`;
+  if (said === " argument is ambiguous") return `--${flag} needs a value; one that begins with - is given as --${flag}=VALUE`;
+  if (said === " does not take an argument") return `--${flag} takes no value`;
+  return `${sentence}${didYouMean(flag, known, "--")}`;
 }
 
 interface Value {

@@ -51,7 +51,8 @@ const VALUES: Readonly<Partial<Record<Flag["kind"], string>>> = {
 const TIMES = "TIME is a number with its unit: 500ms, 30s, 5m, 2h or 7d.";
 
 function showOne({ usage, purpose, flags, details, example }: Command, io: Io): void {
-  io.out(`artel ${usage}\n  ${purpose}\n`);
+  io.out(`artel ${usage}\n  ${purpose}`);
+  if (flags.length > 0) io.out("");
   const known: readonly Flag[] = flags.map((key) => FLAGS[key]);
   const names = known.map(({ name, kind, value }) => `--${name} ${value ?? VALUES[kind] ?? "TEXT"}`.trim());
   const width = Math.max(0, ...names.map((name) => name.length));

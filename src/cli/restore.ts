@@ -17,7 +17,7 @@ export const restoreCommand: Command = {
     const [file] = call.words;
     if (file === undefined) throw new UsageError("artel restore takes a file");
     const { unfinished, replaced, secret } = restore(call.need("data"), file);
-    io.out(`restored ${file}: ${unfinished} tasks have not ended`);
+    io.out(`restored ${file}: ${unfinished === 1 ? "1 task has" : `${unfinished} tasks have`} not ended`);
     if (replaced !== null) io.out(`the database as it was: ${replaced}`);
     if (!secret && !io.environment["ARTEL_SECRET"])
       io.out("there is no signing secret: put the old one into the data directory before the start, or long-lived tokens end");

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { readCall } from "../config.ts";
 import { ArtelError } from "../domain/errors.ts";
 import type { Command } from "./commands.ts";
@@ -6,7 +7,7 @@ import type { Command } from "./commands.ts";
 export const typesCommand: Command = {
   name: "types",
   purpose: "print a typed TypeScript client for a server's tasks",
-  usage: "types",
+  usage: "types [--out FILE] [--server URL]",
   flags: ["out", "server"],
   details: [
     "One file without imports, for browsers, Bun, Node 22 and Deno: the types of the tasks that the server offers now, and",
@@ -25,10 +26,12 @@ export const typesCommand: Command = {
   },
 };
 
-/** A file that says the same already is left alone: whoever watches it need not build anew. */
+/** Makes the folder where there is none. A file that says the same already is left alone: whoever watches it need not build anew. */
 function keep(file: string, text: string): void {
   try {
-    if (textOf(file) !== text) writeFileSync(file, text);
+    if (textOf(file) === text) return;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
   } catch (error) {
     throw new ArtelError("file_unwritable", `cannot write ${file}: ${(error as Error).message}`, { cause: error });
   }

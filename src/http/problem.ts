@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { Type } from "@sinclair/typebox";
+import { type ValueError, ValueErrorType } from "@sinclair/typebox/errors";
 import { type DocumentDecoration, type Elysia, ParseError, ValidationError } from "elysia";
 import {
   ArtelError,
@@ -180,12 +181,19 @@ function methodNotAllowed(method: string, allowed: readonly string[]): HttpError
 function validationProblems(error: ValidationError): InputProblem[] {
   const problems = new Map<string, InputProblem>();
   for (const found of error.all) {
-    const { path, message } = found as { path?: unknown; message?: unknown };
+    const { path } = found as { path?: unknown };
     const place = typeof path === "string" ? path : "";
-    if (!problems.has(place))
-      problems.set(place, { path: place, message: typeof message === "string" ? message : "is not as declared" });
+    if (!problems.has(place)) problems.set(place, { path: place, message: whatIsWrong(found as Partial<ValueError>) });
   }
   return [...problems.values()];
+}
+
+/** In the words that tasks' inputs are refused with. */
+function whatIsWrong({ type, schema, message = "is not as declared" }: Partial<ValueError>): string {
+  if (type === ValueErrorType.ObjectRequiredProperty) return "required";
+  if (type === ValueErrorType.ObjectAdditionalProperties) return "unknown field";
+  const words: unknown[] = (schema?.["anyOf"] ?? []).map((each: { const?: unknown }) => each.const);
+  return words.length > 0 && !words.includes(undefined) ? `must be one of ${words.join(", ")}` : message;
 }
 
 /** Elysia wraps whatever a parser throws; what we threw there ourselves is meant. */

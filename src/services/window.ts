@@ -24,16 +24,19 @@ export type Restraint = (lane: Lane) => number | undefined;
 /**
  * What all owners have queued of one task. Lines share the window evenly: one whose jobs nobody takes, or hardly anybody, because
  * no worker serves it or a limit holds it back, leaves the others their room. One that came earlier may have more than its share
- * until its jobs have run.
+ * until its jobs have run; meanwhile it lets in the first job of each lane, or one owner's many would keep all others of it waiting.
  */
 interface Line {
   readonly key: string;
   lanes: number;
   inBroker: number;
+  /** Lanes of which the broker holds jobs. */
+  present: number;
   /** Of inputs that the broker holds, those of running tasks among them. */
   bytes: number;
-  /** Its lanes with rows outside and room inside, in turn. */
-  hungry: LaneState[];
+  /** Its lanes with rows outside and room inside, in turn: those with nothing inside, which come first, and the others. */
+  readonly starving: Set<LaneState>;
+  readonly hungry: Set<LaneState>;
 }
 
 interface LaneState {
@@ -44,7 +47,6 @@ interface LaneState {
   inBroker: number;
   /** Queued rows that it does not hold yet. */
   waiting: number;
-  hungry: boolean;
   /** How many jobs it may have in the broker, whatever room there is. */
   most: number;
 }
@@ -57,6 +59,7 @@ export class Window {
   readonly #bytes = new Map<string, { readonly line: Line; readonly bytes: number }>();
   #inBroker = 0;
   #waiting = 0;
+  #carried = 0;
   #restraint: Restraint | undefined;
 
   constructor(limits: WindowLimits = WINDOW) {
@@ -74,9 +77,9 @@ export class Window {
   /** Whether a task that queues now goes straight to the broker: there is room, and nobody of its lane waits before it. */
   admits(task: Task): boolean {
     const state = this.#lanes.get(keyOf(task));
-    if (state) return state.waiting === 0 && state.inBroker < this.#allowance(state) && this.#hasRoom(state.line);
+    if (state) return state.waiting === 0 && this.#roomFor(state) > 0;
     const line = this.#lines.get(lineOf(task));
-    return this.#restraint?.(task) !== 0 && (line === undefined || this.#hasRoom(line));
+    return this.#restraint?.(task) !== 0 && (line === undefined || this.#hasRoom(line) || this.#letsInFirst(line));
   }
 
   /** Accounts for a stored change; called with the two exchanged it takes the change back. */
@@ -91,6 +94,7 @@ export class Window {
     const line = this.#line(task);
     this.#bytes.set(task.id, { line, bytes });
     line.bytes += bytes;
+    this.#carried += bytes;
     return true;
   }
 
@@ -100,6 +104,7 @@ export class Window {
     if (carried === undefined) return;
     this.#bytes.delete(id);
     carried.line.bytes -= carried.bytes;
+    this.#carried -= carried.bytes;
     this.#forgetUnused(carried.line);
   }
 
@@ -111,16 +116,13 @@ export class Window {
   /** The next lane to be fed, how many jobs it can take and how many bytes of inputs; undefined: none waits, or there is no room. */
   nextHungry(): { lane: Lane; room: number; bytes: number } | undefined {
     for (const line of this.#lines.values()) {
-      while (line.hungry.length > 0 && this.#hasRoom(line)) {
-        const state = line.hungry.shift() as LaneState;
-        state.hungry = false;
-        const room = Math.min(this.#allowance(state) - state.inBroker, this.#share(this.#limits.total) - line.inBroker);
-        this.#forgetEmpty(state);
-        if (state.waiting <= 0 || room <= 0) continue;
+      for (let state = this.#nextOf(line); state; state = this.#nextOf(line)) {
+        const room = this.#roomFor(state);
+        if (room <= 0) continue;
         // Lines take turns, too.
         this.#lines.delete(line.key);
         this.#lines.set(line.key, line);
-        return { lane: state.lane, room, bytes: this.#share(this.#limits.bytes) - line.bytes };
+        return { lane: state.lane, room, bytes: Math.max(0, this.#share(this.#limits.bytes) - line.bytes) };
       }
     }
     return undefined;
@@ -154,7 +156,8 @@ export class Window {
 
   /** Its turn came to nothing: it gets another one. */
   stillHungry(lane: Lane): void {
-    this.#feedLater(this.#state(lane));
+    const state = this.#lanes.get(keyOf(lane));
+    if (state) this.#feedLater(state);
   }
 
   #count(task: Task, by: 1 | -1): void {
@@ -163,9 +166,8 @@ export class Window {
     this.#forgetEmpty(state);
   }
 
-  /** One that still stands in the line of the hungry goes when its turn comes, or lanes that come and go would add up there. */
   #forgetEmpty(state: LaneState): void {
-    if (state.inBroker !== 0 || state.waiting !== 0 || state.hungry || !this.#lanes.delete(state.key)) return;
+    if (state.inBroker !== 0 || state.waiting !== 0 || !this.#lanes.delete(state.key)) return;
     state.line.lanes -= 1;
     this.#forgetUnused(state.line);
   }
@@ -176,8 +178,11 @@ export class Window {
 
   #change(state: LaneState, dispatched: boolean, by: number): void {
     if (dispatched) {
+      const { line } = state;
+      if (state.inBroker > 0) line.present -= 1;
       state.inBroker += by;
-      state.line.inBroker += by;
+      if (state.inBroker > 0) line.present += 1;
+      line.inBroker += by;
       this.#inBroker += by;
     } else {
       state.waiting += by;
@@ -189,6 +194,32 @@ export class Window {
   #hasRoom(line: Line): boolean {
     const { total, bytes } = this.#limits;
     return line.inBroker < this.#share(total) && line.bytes < this.#share(bytes);
+  }
+
+  /** Whether a lane of which the broker holds nothing may have one job there though its line has no room. */
+  #letsInFirst(line: Line): boolean {
+    const { total, bytes } = this.#limits;
+    const hasMore = line.inBroker > this.#share(total) || line.bytes > this.#share(bytes);
+    return hasMore && line.present < this.#share(total) && this.#carried < 2 * bytes;
+  }
+
+  /** How many more jobs of a lane the broker may hold now. */
+  #roomFor(state: LaneState): number {
+    const { line, inBroker } = state;
+    const room = this.#allowance(state) - inBroker;
+    if (this.#hasRoom(line)) return Math.min(room, this.#share(this.#limits.total) - line.inBroker);
+    return inBroker === 0 && this.#letsInFirst(line) ? Math.min(room, 1) : 0;
+  }
+
+  /** Takes from a line the lane whose turn it is; undefined: none wants to be fed, or may be now. */
+  #nextOf(line: Line): LaneState | undefined {
+    const { starving, hungry } = line;
+    const hasRoom = this.#hasRoom(line);
+    const lanes = starving.size > 0 && (hasRoom || this.#letsInFirst(line)) ? starving : hungry;
+    const [next] = lanes;
+    if (!next || (lanes === hungry && !hasRoom)) return undefined;
+    lanes.delete(next);
+    return next;
   }
 
   /** What one line may have of the window. */
@@ -204,9 +235,11 @@ export class Window {
 
   /** Fed again once half empty, so that feeding moves hundreds of rows at a time. */
   #feedLater(state: LaneState): void {
-    if (state.hungry || state.most <= 0 || state.waiting <= 0 || state.inBroker > this.#allowance(state) / 2) return;
-    state.hungry = true;
-    state.line.hungry.push(state);
+    const { starving, hungry } = state.line;
+    const wants = state.most > 0 && state.waiting > 0 && state.inBroker <= this.#allowance(state) / 2;
+    if (!wants || state.inBroker > 0) starving.delete(state);
+    if (!wants || state.inBroker === 0) hungry.delete(state);
+    if (wants) (state.inBroker === 0 ? starving : hungry).add(state);
   }
 
   #state(lane: Lane): LaneState {
@@ -217,7 +250,7 @@ export class Window {
       const line = this.#line(lane);
       line.lanes += 1;
       const most = this.#restraint?.(lane) ?? Number.POSITIVE_INFINITY;
-      state = { lane: { queue, name, priority, owner }, key, line, inBroker: 0, waiting: 0, hungry: false, most };
+      state = { lane: { queue, name, priority, owner }, key, line, inBroker: 0, waiting: 0, most };
       this.#lanes.set(key, state);
     }
     return state;
@@ -227,7 +260,7 @@ export class Window {
     const key = lineOf(lane);
     let line = this.#lines.get(key);
     if (!line) {
-      line = { key, lanes: 0, inBroker: 0, bytes: 0, hungry: [] };
+      line = { key, lanes: 0, inBroker: 0, present: 0, bytes: 0, starving: new Set(), hungry: new Set() };
       this.#lines.set(key, line);
     }
     return line;

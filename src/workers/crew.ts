@@ -158,10 +158,14 @@ export class Crew {
     run();
   }
 
-  /** One thread at a time; a new one takes its place at once. */
+  /**
+   * One thread at a time: not before the one that took the last one's place is ready. Those that end with long tasks do not
+   * keep others from being replaced, as long as there is room for one more and a renewal beside it.
+   */
   #recycle(worker: SlotWorker): void {
     const worn = worker.ranJobs >= RECYCLE_JOBS || worker.heapBytes >= RECYCLE_HEAP_BYTES;
-    if (!worn || this.#retiring.length > 0) return;
+    if (!worn || worker.retiring || this.#starting) return;
+    if (this.#retiring.length >= (ENDING_CREWS - 1) * this.#parts.size) return;
     worker.retire();
     this.#parts.log.info("recycling a worker thread", { jobs: worker.ranJobs, heap_bytes: worker.heapBytes });
     this.#fill();

@@ -26,3 +26,14 @@ test.each([
 ])("%j is no server's address", (address) => {
   expect(() => server(address)).toThrow(UsageError);
 });
+
+test.each([
+  [["--limit"], "artel task: --limit needs a value; see artel help task"],
+  [["--limit", "-1"], "artel task: --limit needs a value; one that begins with - is given as --limit=VALUE; see artel help task"],
+  [["--limit=-1"], "--limit must be"],
+  [["--json=yes"], "artel task: --json takes no value; see artel help task"],
+  [["--limt", "1"], "artel task: Unknown option '--limt' (did you mean --limit?); see artel help task"],
+  [["-l"], "artel task: Unknown option '-l'; see artel help task"],
+])("%j is answered with what is wrong", (args, message) => {
+  expect(() => readCall("task", args, ["limit", "json"], {})).toThrow(message);
+});

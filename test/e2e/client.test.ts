@@ -137,6 +137,13 @@ describe.concurrent("a pipe", () => {
     });
     expect(readFileSync(file, "utf8")).toBe(before);
     expect(before).toContain(`:${port}`);
+    // One who is logged in there: of a task that is not known yet it is said that nobody can be asked, not that there is none.
+    place.write({ "home-of-gone/artel/sessions.json": before.replaceAll(`:${port}`, ":9") });
+    const gone = { XDG_CONFIG_HOME: place.path("home-of-gone") };
+    const shown = await place.run(["client", "--server", "http://127.0.0.1:9"], gone, "show 7e34\n");
+    expect([shown.code, shown.stderr]).toEqual([1, ""]);
+    expect(shown.stdout).toContain("does not answer");
+    expect(shown.stdout).not.toContain("There is no task");
   });
 
   test("keeps the session to the user alone", async () => {

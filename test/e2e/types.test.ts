@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { lines, Place } from "../support/artel-process.ts";
 import { Client } from "../support/e2e-client.ts";
@@ -187,10 +187,13 @@ describe("artel types", () => {
     await using _ = place;
     const nobody = await place.run(["types", "--server", url]);
     expect([nobody.code, nobody.stdout, lines(nobody.stderr).length]).toEqual([1, "", 1]);
-    const nowhere = await place.run(["types", "--out", "none/artel.ts"], env);
+    place.write({ file: "" });
+    const nowhere = await place.run(["types", "--out", "file/artel.ts"], env);
     expect([nowhere.code, nowhere.stderr]).toEqual([
       1,
-      expect.stringMatching(/^artel: cannot write none\/artel\.ts: [^\n]+\n$/),
+      expect.stringMatching(/^artel: cannot write file\/artel\.ts: [^\n]+\n$/),
     ] as never);
+    expect(await place.run(["types", "--out", "src/tasks/artel.ts"], env)).toMatchObject({ code: 0, stderr: "" });
+    expect(existsSync(place.path("src/tasks/artel.ts"))).toBe(true);
   });
 });

@@ -175,6 +175,15 @@ describe("refusing", () => {
       expect(await problem(await ada.post(`/tasks/echo?${query}`, { value: 1 }))).toMatchObject({ status: 422, paths });
       expect(await problem(await ada.post(`/tasks/echo/batch?${query}`, [{ value: 1 }]))).toMatchObject({ status: 422, paths });
     }
+    const { text } = await problem(await ada.post("/tasks/echo?priority=urgent&more=1", { value: 1 }));
+    expect(JSON.parse(text)).toMatchObject({
+      errors: [
+        { path: "/more", message: "unknown field" },
+        { path: "/priority", message: "must be one of low, normal, high" },
+      ],
+    });
+    const { text: missing } = await problem(await ada.post("/auth/login", { email: "ada@example.com" }));
+    expect(JSON.parse(missing)).toMatchObject({ errors: [{ path: "/password", message: "required" }] });
   });
 
   test("unknown tasks, addresses and methods", async () => {

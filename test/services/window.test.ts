@@ -1,49 +1,14 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
-import { dispatch, type Priority, type Task } from "../../src/domain/task.ts";
+import { dispatch, type Task } from "../../src/domain/task.ts";
 import type { Job } from "../../src/ports/broker.ts";
 import type { Lane } from "../../src/ports/tasks.ts";
-import { Window, type WindowLimits } from "../../src/services/window.ts";
-import { ADMIN, ANNA, BEN, type Core, done, openCore } from "../support/core.ts";
+import { Window } from "../../src/services/window.ts";
+import { ADMIN, ANNA, BEN, type Core, done, openCore, policy } from "../support/core.ts";
+import { enter, LIMITS, lane, queued } from "../support/window.ts";
 
 // The preload's limit holds for the first file of a run only.
 setDefaultTimeout(30_000);
-
-const LIMITS: WindowLimits = { lane: 4, total: 10, bytes: 10_000 };
-const lane = (owner: number, name = "job", priority: Priority = "normal"): Lane => ({ queue: "default", name, priority, owner });
-
-let made = 0;
-function queued(owner: number, of: Partial<Task> = {}): Task {
-  made += 1;
-  const spec = {
-    ...lane(owner),
-    id: `task-${made}`,
-    status: "queued" as const,
-    attempt: 1,
-    maxAttempts: 1,
-    fence: 0,
-    dispatched: false,
-    deaths: 0,
-  };
-  const rest = {
-    cancelRequested: false,
-    progress: null,
-    message: null,
-    error: null,
-    createdAt: 0,
-    runAt: 0,
-    startedAt: null,
-    finishedAt: null,
-  };
-  return { ...spec, ...rest, ...of };
-}
-
-/** A task comes in as the service does it: inside if there is room, else outside. */
-function enter(window: Window, task: Task): Task {
-  const placed = window.admits(task) ? dispatch(task) : task;
-  window.moved(null, placed);
-  return placed;
-}
 
 describe("the window", () => {
   test("a lane takes so many, the rest waits outside", () => {
@@ -114,12 +79,13 @@ describe("the window", () => {
     expect(window.admits(queued(5))).toBe(false);
     const other = Array.from({ length: 4 }, () => enter(window, queued(1, { name: "other" })));
     expect(other.every(({ dispatched }) => dispatched)).toBe(true);
-    // Half of the window is the other one's: what left the first one's share does not come back.
+    // Half of the window is the other one's: what left the first one's share does not come back, but for the first job of a user.
     const ended = stuck[0] as Task;
     window.moved(ended, { ...ended, status: "cancelled", dispatched: false });
     window.drops(ended.id);
-    expect(window.admits(queued(6))).toBe(false);
+    expect(window.admits(queued(1))).toBe(false);
     expect(enter(window, queued(2, { name: "other" })).dispatched).toBe(true);
+    expect(window.nextHungry()).toMatchObject({ lane: lane(4), room: 1 });
     expect(window.nextHungry()).toBeUndefined();
   });
 
@@ -142,9 +108,47 @@ describe("the window", () => {
       window.carries(task, 2_000);
       window.moved(task, { ...task, status: "in progress" });
       window.drops(task.id);
+      // A feed that failed after its lane had emptied.
+      window.stillHungry(lane(1, name));
     }
     expect(Array.from({ length: 10 }, () => window.admits(enter(window, queued(9)))).filter(Boolean)).toHaveLength(3);
     expect(Array.from({ length: 10 }, (_, i) => enter(window, queued(10 + i)).dispatched).filter(Boolean)).toHaveLength(6);
+  });
+});
+
+describe("a task that has more than its share since others came later", () => {
+  const names = ["a", "b", "c", "d"];
+  const crowded = (window: Window): Task[] => {
+    const inside = Array.from({ length: 10 }, () => enter(window, queued(1)));
+    for (const name of names) enter(window, queued(1, { name }));
+    return inside;
+  };
+
+  test("lets in the first job of each user, not what one of them has in large numbers", () => {
+    const window = new Window({ ...LIMITS, roomy: 10 });
+    crowded(window);
+    expect(Array.from({ length: 3 }, () => enter(window, queued(2)).dispatched)).toEqual([true, false, false]);
+    expect(enter(window, queued(1)).dispatched).toBe(false);
+    expect(enter(window, queued(3)).dispatched).toBe(false);
+  });
+
+  test("is fed with the first job of a user who waits", () => {
+    const window = new Window({ ...LIMITS, roomy: 10 });
+    window.add(lane(1), true, 10);
+    window.add(lane(2), false, 7);
+    for (const name of names) enter(window, queued(1, { name }));
+    expect(window.nextHungry()).toMatchObject({ lane: lane(2), room: 1 });
+    expect(window.nextHungry()).toBeUndefined();
+  });
+
+  test("lets them in beside large inputs as well, as long as all that is carried is not twice too much", () => {
+    const window = new Window({ ...LIMITS, roomy: 10 });
+    for (const task of crowded(window).slice(0, 5)) window.carries(task, 3_000);
+    const second = enter(window, queued(2));
+    expect(second.dispatched).toBe(true);
+    window.moved(second, { ...second, status: "cancelled", dispatched: false });
+    window.carries(queued(1), 5_000);
+    expect(enter(window, queued(2)).dispatched).toBe(false);
   });
 });
 
@@ -266,6 +270,25 @@ describe("feeding", () => {
       else await core.settle(done(job));
       if (job?.id === late.id) break;
       expect(turns).toBeLessThan(12);
+    }
+  });
+
+  test("invariant 9: a newcomer is served within about a turn, though somebody filled the window when there were no other tasks", async () => {
+    const others = Array.from({ length: 9 }, (_, i) => `other-${i}`);
+    await using core = await openCore({
+      window: { lane: 5, roomy: 40, total: 50, bytes: 1_000_000 },
+      policies: ["job", ...others].map((name) => policy(name)),
+    });
+    const inputs = Array.from({ length: 60 }, () => ({}));
+    await core.tasks.submitBatch(ANNA, "job", inputs);
+    for (const name of others) await core.tasks.submitBatch(BEN, name, inputs);
+    const late = await core.tasks.submit(ADMIN, "job", {});
+    for (let turns = 1; ; turns += 1) {
+      const [job] = await core.hub.claim({ worker: "w", max: 1, alone: false, tasks: ["job"] });
+      if (!job) await work(core);
+      else await core.settle(done(job));
+      if (job?.id === late.id) break;
+      expect(turns).toBeLessThan(8);
     }
   });
 

@@ -49,6 +49,22 @@ function watched(change: (message: FromThread) => FromThread = (message) => mess
   };
 }
 
+/** Of which the one that ends the next job after `bloat` says that its heap is too large. */
+function bloatedOnce(): { readonly kind: Watched; bloat(): void } {
+  let bloated = false;
+  const kind = watched((message) => {
+    if (!bloated || message.kind !== "report" || message.ended.length === 0) return message;
+    bloated = false;
+    return { ...message, heapBytes: 2 ** 31 };
+  });
+  return {
+    kind,
+    bloat: () => {
+      bloated = true;
+    },
+  };
+}
+
 describe("threads", () => {
   test("2,000 tasks on two of them end once each", async () => {
     await using floor = await openFloor(files, { threads: 2, slots: 32 });
@@ -123,20 +139,35 @@ describe("threads", () => {
   });
 
   test("a bloated one is replaced between jobs; nothing that runs there is lost", async () => {
-    let bloated = true;
-    const kind = watched((message) => (message.kind === "report" && bloated ? { ...message, heapBytes: 2 ** 31 } : message));
+    const { kind, bloat } = bloatedOnce();
     await using floor = await openFloor(files, { threads: 1, slots: 4, threadKind: kind });
+    bloat();
     const gate = files.path("recycle");
     const held = await floor.started("holds", { gate });
     await floor.run("idle");
     const waiting = await floor.submit("thread");
     expect(kind.ended).toBe(0);
-    bloated = false;
     await Bun.write(gate, "");
     expect(await floor.ended(held)).toMatchObject({ status: "done", attempt: 1, deaths: 0 });
     expect(await floor.ended(waiting)).toMatchObject({ status: "done", fence: 1 });
     await eventually(() => (kind.ended === 1 ? true : undefined), "the end of the first thread");
     expect(kind.hands).toHaveLength(2);
+  });
+
+  test("a bloated one is replaced also while an old one still runs the code from before", async () => {
+    const { kind, bloat } = bloatedOnce();
+    await using floor = await openFloor(files, { threads: 1, slots: 4, threadKind: kind });
+    const gate = files.path("bloated-beside");
+    const held = await floor.started("holds", { gate });
+    floor.supervisor.renew(await files.sources());
+    await floor.run("idle");
+    bloat();
+    await floor.run("idle");
+    await eventually(() => kind.ended === 1 || undefined, "the end of the bloated thread");
+    expect(await floor.run("idle")).toMatchObject({ status: "done", attempt: 1 });
+    expect(kind.hands).toHaveLength(3);
+    await Bun.write(gate, "");
+    expect(await floor.ended(held)).toMatchObject({ status: "done", attempt: 1, deaths: 0 });
   });
 
   test("one that ends before it is ready is started again, and the work waits for it", async () => {

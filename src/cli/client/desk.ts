@@ -156,16 +156,21 @@ export class Desk {
   /** Asks for the latest tasks. What goes wrong with that is seen by the next command, or mended when the server is back. */
   async load(): Promise<void> {
     try {
-      const { api, watched } = this;
-      const asked = watched === undefined ? undefined : api.task(watched).catch(ifMissing);
-      const [{ items }, definitions, task] = await Promise.all([api.list({ limit: LATEST }), api.definitions(), asked]);
-      for (const each of task === undefined ? items : [...items, task]) this.tasks.learn(each);
-      this.taskNames = definitions.map(({ name }) => name);
-      this.#stale = false;
-      this.#tell();
+      await this.learn();
     } catch {
       // A server that is lost again says so by itself.
     }
+  }
+
+  /** Asks for the latest tasks, for a command that cannot do without. @throws what the server or the way to it has against it */
+  async learn(): Promise<void> {
+    const { api, watched } = this;
+    const asked = watched === undefined ? undefined : api.task(watched).catch(ifMissing);
+    const [{ items }, definitions, task] = await Promise.all([api.list({ limit: LATEST }), api.definitions(), asked]);
+    for (const each of task === undefined ? items : [...items, task]) this.tasks.learn(each);
+    this.taskNames = definitions.map(({ name }) => name);
+    this.#stale = false;
+    this.#tell();
   }
 
   /** Calls at each change of a task, and after the list was loaded again. @returns what ends that */

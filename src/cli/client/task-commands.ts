@@ -98,7 +98,7 @@ async function idOf(desk: Desk, [given]: readonly string[]): Promise<string> {
   await desk.until(desk.session.token());
   const word = given ?? (await askForId(desk));
   if (UUID.test(word)) return word.toLowerCase();
-  if (tasks.meantBy(word).length === 0) await desk.until(desk.load());
+  if (tasks.meantBy(word).length === 0) await desk.until(desk.learn());
   const [id, ...others] = tasks.meantBy(word);
   if (id === undefined) throw new Trouble(words.noSuchTask(clean(word)));
   if (others.length === 0) return id;

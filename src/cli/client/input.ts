@@ -43,8 +43,14 @@ export async function inputOf(
   const { checkOf } = await import("../../domain/schema-check.ts");
   // The check fills in defaults.
   const [problem] = checkOf({ input: schema })(structuredClone(input));
-  if (problem) throw new UsageError(inputProblem(problem, flags));
+  if (problem) throw new UsageError(`${inputProblem(problem, flags)}${meaningOf(problem, schema)}`);
   return input;
+}
+
+/** A pattern alone tells few people what to write: what the field is for stands behind it. */
+function meaningOf({ path, message }: InputProblem, schema: Definition["input"]): string {
+  const description = fieldsOf(schema).find(({ name }) => path === `/${name}`)?.description;
+  return message.startsWith("must match pattern") && description !== undefined ? ` (${clean(description)})` : "";
 }
 
 /** What is wrong with an input, by the flag that it came from. */

@@ -42,7 +42,7 @@ export const policy: TaskPolicy = {
         type: "string",
         pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s/?#]",
         maxLength: 2_048,
-        description: "Where to begin; http or https.",
+        description: "Where to begin, such as https://example.com/; http or https.",
       },
       max_pages: { type: "integer", minimum: 1, maximum: 500, default: 1, description: "The most pages to return." },
       same_origin: {

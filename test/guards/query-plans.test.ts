@@ -38,8 +38,10 @@ const GROWING = ["tasks", "accounts", "sessions", "refresh_tokens", "lanes", "ta
 const ALLOWED = [
   // A page in the order of the key, which stops when it is full.
   /^SELECT n, id, .* FROM tasks NOT INDEXED (WHERE .* )?ORDER BY n DESC LIMIT \?$/,
-  // Where a filtered page has to stop: so many keys on.
-  /^SELECT n FROM tasks NOT INDEXED (WHERE .* )?ORDER BY n DESC LIMIT 1 OFFSET 10{3,4}$/,
+  // A filtered page in the order of the key, which stops when it is full, or after so many keys.
+  /^SELECT n, id, .* FROM \(SELECT n AS walked FROM tasks NOT INDEXED (WHERE .* )?ORDER BY n DESC LIMIT 10000\) CROSS JOIN tasks /,
+  // Where one that was not full has stopped: so many keys on.
+  /^SELECT n FROM tasks NOT INDEXED (WHERE .* )?ORDER BY n DESC LIMIT 1 OFFSET 10000$/,
   // The oldest refresh tokens, as many as one step removes.
   /^delete from "refresh_tokens" .*order by "refresh_tokens".rowid asc limit \?\) /,
   // Once, at the start: what queues is counted.

@@ -97,6 +97,6 @@ function kindOf(text: string): string {
   const [verb = ""] = text.split(" ");
   // Without what a column is looked up by.
   const outer = text.replaceAll(/\(SELECT [^()]*\)/g, "");
-  const table = /(?:INTO|UPDATE|FROM) "?(\w+)/i.exec(outer)?.[1];
+  const table = /(?:INTO|UPDATE|FROM|JOIN) "?(\w+)/i.exec(outer)?.[1];
   return table === undefined ? verb.toUpperCase() : `${verb.toUpperCase()} ${table}`;
 }

@@ -7,8 +7,6 @@ import { COLUMNS, INDEXED_CODES, inStatusIndex, statusCode, type TaskRow } from 
  * cursor that goes on from there. So no list costs more with more tasks.
  */
 const SCAN_LIMIT = 10_000;
-/** Looked at first: where the filter lets many through, a page is full by then, and to find where the limit lies would be most of the work. */
-const SCAN_FIRST = 1_000;
 
 interface Condition {
   readonly text: string;
@@ -22,24 +20,20 @@ interface Condition {
 export function readPage(sql: Prepared, query: PageQuery): { rows: TaskRow[]; next: number | null } {
   const { before, limit } = query;
   const { index, walk, filter } = plan(query);
-  const older: Condition[] = before === undefined ? [] : [{ text: "n < ?", values: [before] }];
-  const walked = join([...walk, ...older]);
+  const { text, values } = join([...walk, ...(before === undefined ? [] : [{ text: "n < ?", values: [before] }])]);
   if (filter.length === 0) {
-    const rows = sql<TaskRow>(`SELECT ${COLUMNS} FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT ?`).all(
-      ...walked.values,
-      limit + 1,
-    );
-    return cut(rows, limit, null);
+    const all = `SELECT ${COLUMNS} FROM tasks ${index} ${text} ORDER BY n DESC LIMIT ?`;
+    return cut(sql<TaskRow>(all).all(...values, limit + 1), limit, null);
   }
-  const within = (scanned: number): { rows: TaskRow[]; stop: number | undefined } => {
-    const beyond = `SELECT n FROM tasks ${index} ${walked.text} ORDER BY n DESC LIMIT 1 OFFSET ${scanned}`;
-    const stop = sql<{ n: number }>(beyond).get(...walked.values)?.n;
-    const filtered = join([...walk, ...older, ...filter, ...(stop === undefined ? [] : [{ text: "n > ?", values: [stop] }])]);
-    const text = `SELECT ${COLUMNS} FROM tasks ${index} ${filtered.text} ORDER BY n DESC LIMIT ?`;
-    return { rows: sql<TaskRow>(text).all(...filtered.values, limit + 1), stop };
-  };
-  let { rows, stop } = within(SCAN_FIRST);
-  if (rows.length <= limit && stop !== undefined) ({ rows, stop } = within(SCAN_LIMIT));
+  // CROSS JOIN has SQLite take the rows as the inner query walks them, in its order, and stop when the page is full.
+  const walked = `SELECT n AS walked FROM tasks ${index} ${text} ORDER BY n DESC LIMIT ${SCAN_LIMIT}`;
+  const filtered = join(filter);
+  const rows = sql<TaskRow>(
+    `SELECT ${COLUMNS} FROM (${walked}) CROSS JOIN tasks ON tasks.n = walked ${filtered.text} LIMIT ?`,
+  ).all(...values, ...filtered.values, limit + 1);
+  if (rows.length > limit) return cut(rows, limit, null);
+  const beyond = `SELECT n FROM tasks ${index} ${text} ORDER BY n DESC LIMIT 1 OFFSET ${SCAN_LIMIT}`;
+  const stop = sql<{ n: number }>(beyond).get(...values)?.n;
   return cut(rows, limit, stop === undefined ? null : stop + 1);
 }
 

@@ -62,7 +62,7 @@ export async function loadTasks(directory: string): Promise<LoadedFiles> {
   return await loadTaskFiles(LOADER_ENTRY, files, taken, checkPolicy);
 }
 
-/** Checks inputs by those schemas of task files that are code. */
+/** Checks inputs by those schemas of task files that are code, or can cost much. */
 export const schemaThreads = (sources: readonly Source[]): SchemaThreads => new SchemaThreads(LOADER_ENTRY, sources);
 
 /**

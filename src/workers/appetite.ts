@@ -1,7 +1,4 @@
-/** Jobs that take less than this are short, in milliseconds on average. */
-const SHORT_MS = 2;
-/** How much the latest job counts in that average. */
-const MEAN_SHARE = 0.05;
+import { Pace } from "./pace.ts";
 
 /**
  * How many jobs a thread should claim. Short ones come in large numbers, so that it need not wait for the next. Of others it
@@ -11,7 +8,7 @@ const MEAN_SHARE = 0.05;
 export class Appetite {
   readonly #atOnce: number;
   readonly #most: number;
-  #meanMs = Number.POSITIVE_INFINITY;
+  readonly #pace = new Pace();
   #room: number;
 
   /**
@@ -24,9 +21,9 @@ export class Appetite {
     this.#room = atOnce;
   }
 
-  /** Whether the jobs of late were short; before the first one is over, they count as long. */
+  /** Whether the jobs of late were short. */
   get short(): boolean {
-    return this.#meanMs < SHORT_MS;
+    return this.#pace.short;
   }
 
   /** How many more jobs it should have beside the `held` ones. */
@@ -37,7 +34,7 @@ export class Appetite {
 
   /** A job is over. */
   ran(ms: number): void {
-    this.#meanMs = Number.isFinite(this.#meanMs) ? this.#meanMs + (ms - this.#meanMs) * MEAN_SHARE : ms;
+    this.#pace.ran(ms);
   }
 
   /** The thread has so many jobs running and still comes to ask: it can run more beside them. */
@@ -47,7 +44,7 @@ export class Appetite {
 
   /** Jobs had to be taken back because they could not begin beside so many others. */
   tookTooMany(running: number): void {
-    this.#meanMs = Number.POSITIVE_INFINITY;
+    this.#pace.slowDown();
     this.#room = Math.max(1, Math.min(this.#room, running));
   }
 }

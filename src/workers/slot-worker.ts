@@ -1,5 +1,6 @@
 import type { Job } from "../ports/broker.ts";
 import type { FromThread, HeldJob, SlotJob, StopReason, ThreadInit, TookJob, ToThread } from "./messages.ts";
+import { Pace } from "./pace.ts";
 import { SlotTable } from "./slots.ts";
 
 /** Something that runs jobs in slots: a thread of this process, or a process of its own. */
@@ -47,11 +48,6 @@ export interface WorkerEvents {
   ended(worker: SlotWorker, left: readonly LeftJob[]): void;
 }
 
-/** Jobs that take less than this are short, in milliseconds on average. */
-const SHORT_MS = 2;
-/** How much the latest job counts in that average. */
-const MEAN_SHARE = 0.05;
-
 /** One thread or isolated process with its slots: the supervisor's side of it. */
 export class SlotWorker {
   /** Jobs that it has ended, and the last known size of its heap: what recycling goes by. */
@@ -68,8 +64,7 @@ export class SlotWorker {
   readonly #events: WorkerEvents;
   readonly #atOnce: number;
   #heldCount = 0;
-  /** How long its jobs took lately, in milliseconds; unknown at first. */
-  #meanMs = Number.POSITIVE_INFINITY;
+  readonly #pace = new Pace();
   #ready = false;
   #ended = false;
   /** There once it was asked to claim no more. */
@@ -106,7 +101,7 @@ export class SlotWorker {
   /** How many more jobs it can take now. */
   get freeSlots(): number {
     if (!this.#ready || this.#ended || this.#retiring) return 0;
-    const room = this.#meanMs < SHORT_MS ? this.#slots.length : this.#atOnce;
+    const room = this.#pace.short ? this.#slots.length : this.#atOnce;
     return Math.max(0, room - this.#heldCount);
   }
 
@@ -117,7 +112,7 @@ export class SlotWorker {
 
   /** Its jobs turned out not to be short. */
   slowDown(): void {
-    this.#meanMs = Number.POSITIVE_INFINITY;
+    this.#pace.slowDown();
   }
 
   get alive(): boolean {
@@ -228,7 +223,7 @@ export class SlotWorker {
     this.heapBytes = report.heapBytes;
     this.ranJobs += report.ended.length;
     for (const { slot, outcome } of report.ended) {
-      this.#measure(outcome.at - this.#table.lastBegunAt(slot));
+      this.#pace.ran(outcome.at - this.#table.lastBegunAt(slot));
       this.#free(slot);
     }
     for (const slot of report.freed) this.#free(slot);
@@ -242,10 +237,6 @@ export class SlotWorker {
       this.#slots[slot] = { slot, turn, job, sent: undefined, assignedAt, stopping: undefined };
     }
     this.#heldCount += jobs.length;
-  }
-
-  #measure(ms: number): void {
-    this.#meanMs = Number.isFinite(this.#meanMs) ? this.#meanMs + (ms - this.#meanMs) * MEAN_SHARE : ms;
   }
 
   #free(slot: number): void {

@@ -47,10 +47,3 @@ export function mapInner(schema: JsonSchema, change: Change, pointer = ""): Json
 function pointerStep(step: string | number): string {
   return encodeURIComponent(String(step).replaceAll("~", "~0").replaceAll("/", "~1"));
 }
-
-/** Equal values have equal texts. */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    isSchema(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
-  );
-}

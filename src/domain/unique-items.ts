@@ -1,5 +1,5 @@
 import type { ErrorObject, FuncKeywordDefinition } from "ajv";
-import { canonical } from "./inner-schemas.ts";
+import { canonical } from "./unique.ts";
 
 /** `uniqueItems` in time that is linear in the input's length, or little more, whatever the items are. */
 export const uniqueItems: FuncKeywordDefinition = {

@@ -7,14 +7,13 @@ import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Notifier } from "../ports/notices.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { KeyedTask, Page, StoredTask, TaskStore, TaskWithBody, Transaction, UnitOfWork } from "../ports/tasks.ts";
-import { digestOf } from "./digest.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { Transitions } from "./transitions.ts";
-import { type UniqueKeys, uniqueKey } from "./unique-keys.ts";
+import { digestOf, type UniqueKeys, uniqueKey } from "./unique-keys.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** Whose tasks a call may touch. */

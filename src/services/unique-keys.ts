@@ -1,7 +1,7 @@
 import type { TaskPolicy } from "../domain/definition.ts";
 import { Conflict } from "../domain/errors.ts";
 import { isTerminal } from "../domain/task.ts";
-import { uniqueText } from "../domain/unique.ts";
+import { canonical, uniqueText } from "../domain/unique.ts";
 import type { Definitions } from "../ports/definitions.ts";
 import type { StoredTask, TaskStore } from "../ports/tasks.ts";
 import type { Transitions } from "./transitions.ts";
@@ -51,8 +51,13 @@ export class UniqueKeys {
 /** Undefined: the task need not be the only one of its kind. */
 export function uniqueKey({ name, unique }: TaskPolicy, owner: number, args: string): string | undefined {
   if (unique === undefined) return undefined;
-  return new Bun.CryptoHasher("sha256").update(`${owner}\n${name}\n${uniqueText(unique, JSON.parse(args))}`).digest("hex");
+  return hashOf(`${owner}\n${name}\n${uniqueText(unique, JSON.parse(args))}`);
 }
+
+/** SHA-256 of JSON, in hex: the same whatever the order of its fields. */
+export const digestOf = (value: unknown): string => hashOf(canonical(value));
+
+const hashOf = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 
 export const notUnique = (other: StoredTask): Conflict =>
   new Conflict("not_unique", `the task ${other.id} with the same input has not ended`);

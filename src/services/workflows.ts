@@ -8,13 +8,13 @@ import type { Definitions, KnownTask } from "../ports/definitions.ts";
 import type { Clock } from "../ports/runtime.ts";
 import type { StoredTask, UnitOfWork } from "../ports/tasks.ts";
 import type { Repeatable, StoredWorkflow, WorkflowPage, WorkflowStore } from "../ports/workflows.ts";
-import { digestOf } from "./digest.ts";
 import { HandedOn, TooLarge } from "./handed-on.ts";
 import type { Members } from "./members.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Recorder } from "./recorder.ts";
 import { type Caller, mayTouch, type SubmitOptions } from "./tasks.ts";
 import { Transitions } from "./transitions.ts";
+import { digestOf } from "./unique-keys.ts";
 import type { CheckedStep, WorkflowIntake } from "./workflow-intake.ts";
 
 /** Of inputs that do not fit, so many problems are told. */

@@ -1,4 +1,5 @@
-import { canonical, type Schema } from "./schemas.ts";
+import { canonical } from "../../domain/unique.ts";
+import type { Schema } from "./schemas.ts";
 
 /** The parts of an OpenAPI document that are worked on here. */
 

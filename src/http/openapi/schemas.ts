@@ -1,8 +1,9 @@
 /** JSON Schemas as the document shows them. */
 import type { JsonSchema } from "../../domain/definition.ts";
-import { canonical, isSchema, mapInner } from "../../domain/inner-schemas.ts";
+import { isSchema, mapInner } from "../../domain/inner-schemas.ts";
+import { canonical } from "../../domain/unique.ts";
 
-export { canonical, isSchema, mapInner };
+export { isSchema, mapInner };
 export type Schema = JsonSchema;
 
 /** The same schema, said as people would: enums and nullable types instead of unions, integers as integers. */

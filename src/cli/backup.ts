@@ -1,4 +1,3 @@
-import { backUp } from "../compose-backup.ts";
 import { readCall, UsageError } from "../config.ts";
 import type { Command } from "./commands.ts";
 
@@ -16,6 +15,7 @@ export const backupCommand: Command = {
     const call = readCall("backup", args, backupCommand.flags, io.environment, 1);
     const [file] = call.words;
     if (file === undefined) throw new UsageError("artel backup takes a file");
+    const { backUp } = await import("../compose-backup.ts");
     const bytes = backUp(call.need("data"), file);
     io.out(`${file}: ${bytes} bytes, sound`);
     return 0;

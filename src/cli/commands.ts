@@ -12,8 +12,6 @@ export interface Command {
   readonly details?: readonly string[];
   /** One call that shows it. */
   readonly example: string;
-  /** Runs until it is told to end. */
-  readonly lasting?: boolean;
   /** Not shown in the list. */
   readonly hidden?: boolean;
   /** @returns the exit code */

@@ -1,4 +1,3 @@
-import { openMigrations } from "../compose-migrations.ts";
 import { readCall, UsageError } from "../config.ts";
 import type { Command } from "./commands.ts";
 
@@ -18,6 +17,7 @@ export const migrateCommand: Command = {
       throw new UsageError(`artel migrate ${action} takes no "${count}"`);
     // --to says how far up; nothing else may take it and do otherwise than asked.
     if (action !== "up") readCall(`migrate ${action}`, args, ["data"], io.environment, 2);
+    const { openMigrations } = await import("../compose-migrations.ts");
     using migrations = openMigrations(call.need("data"), action, call.text("to"));
     if (action === "status") {
       for (const { tag, applied } of migrations.status()) io.out(`${applied ? "applied" : "pending"}  ${tag}`);

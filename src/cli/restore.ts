@@ -1,4 +1,3 @@
-import { restore } from "../compose-backup.ts";
 import { readCall, UsageError } from "../config.ts";
 import type { Command } from "./commands.ts";
 
@@ -16,6 +15,7 @@ export const restoreCommand: Command = {
     const call = readCall("restore", args, restoreCommand.flags, io.environment, 1);
     const [file] = call.words;
     if (file === undefined) throw new UsageError("artel restore takes a file");
+    const { restore } = await import("../compose-backup.ts");
     const { unfinished, replaced, secret } = restore(call.need("data"), file);
     io.out(`restored ${file}: ${unfinished === 1 ? "1 task has" : `${unfinished} tasks have`} not ended`);
     if (replaced !== null) io.out(`the database as it was: ${replaced}`);

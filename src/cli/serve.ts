@@ -31,7 +31,6 @@ export const serveCommand: Command = {
     "maxQueuedPerUser",
   ],
   example: "artel serve --port 8080 --data /var/lib/artel",
-  lasting: true,
   async run(args, io) {
     const call = readCall("serve", args, serveCommand.flags, io.environment);
     const log = stderrLog(call.need("logLevel"));

@@ -1,8 +1,6 @@
-import { openAccounts } from "../compose-accounts.ts";
 import { type Call, readCall, UsageError } from "../config.ts";
 import type { AccountAdmin } from "../services/account-admin.ts";
 import type { Command, Io } from "./commands.ts";
-import { readNewPassword } from "./prompt.ts";
 
 interface Action {
   readonly flags: Command["flags"];
@@ -14,6 +12,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     flags: ["admin", "data"],
     async run(admin, email, call, io) {
       admin.expectFree(email);
+      const { readNewPassword } = await import("./prompt.ts");
       const { email: made, role } = await admin.create(email, await readNewPassword(), call.on("admin") ? "admin" : "user");
       io.out(`made the account ${made}${role === "admin" ? ", an admin" : ""}`);
     },
@@ -29,6 +28,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     flags: ["data"],
     async run(admin, email, _call, io) {
       const account = admin.find(email);
+      const { readNewPassword } = await import("./prompt.ts");
       await admin.setPassword(account.email, await readNewPassword());
       io.out(`${account.email} has a new password; all sessions and tokens of the account have ended`);
     },
@@ -68,6 +68,7 @@ export const userCommand: Command = {
     if (email === undefined) throw new UsageError(`artel user ${name} takes an e-mail address`);
     // A flag of another action must not be passed over.
     readCall(`user ${name}`, args, action.flags, io.environment, 2);
+    const { openAccounts } = await import("../compose-accounts.ts");
     using accounts = openAccounts(call.need("data"), name === "create", io.environment["ARTEL_SECRET"]);
     await action.run(accounts.admin, email, call, io);
     return 0;

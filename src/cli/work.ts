@@ -12,7 +12,6 @@ export const workCommand: Command = {
   usage: "work --redis URL [flags]",
   flags: ["redis", "namespace", "queues", "threads", "slots", "tasks", "noWatch", "logLevel", "drain", "host", "pulsePort"],
   example: "artel work --redis redis://10.0.0.5:6379 --tasks ./tasks --queues default,mail",
-  lasting: true,
   async run(args, io) {
     const call = readCall("work", args, workCommand.flags, io.environment);
     const redis = await redisOf(call);

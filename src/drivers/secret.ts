@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -14,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { StartupError } from "../domain/errors.ts";
+import { systemRandom } from "./system.ts";
 
 const MIN_CHARACTERS = 16;
 const BYTES = 32;
@@ -82,8 +82,8 @@ function readSecret(path: string): string | undefined {
 /** Written aside and linked into place: the link fails when another process was faster, and nobody ever sees half a file. */
 function makeSecret(dataDir: string, path: string): string {
   mkdirSync(dataDir, { recursive: true });
-  const aside = `${path}.${randomBytes(8).toString("hex")}`;
-  const text = `${randomBytes(BYTES).toString("base64url")}\n`;
+  const aside = `${path}.${systemRandom.token(8)}`;
+  const text = `${systemRandom.token(BYTES)}\n`;
   try {
     writeNew(aside, text);
     linkOrWrite(aside, path, text);

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Clock, Random } from "../ports/runtime.ts";
 
 /** The machine's own clock and randomness. */
@@ -7,5 +6,5 @@ export const systemClock: Clock = { now: Date.now };
 export const systemRandom: Random = {
   uuid: () => Bun.randomUUIDv7(),
   fraction: Math.random,
-  token: (bytes) => randomBytes(bytes).toString("base64url"),
+  token: (bytes) => crypto.getRandomValues(Buffer.alloc(bytes)).toString("base64url"),
 };

@@ -1,5 +1,3 @@
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import type { Server } from "bun";
 import { StartupError } from "../domain/errors.ts";
 
@@ -50,6 +48,8 @@ export async function refuseTakenPort({ host, port }: Address): Promise<void> {
 }
 
 async function cannotListen(host: string, port: number, cause: unknown): Promise<StartupError> {
+  // Loaded for the one who is told: a start does without.
+  const [{ isIP }, { lookup }] = await Promise.all([import("node:net"), import("node:dns/promises")]);
   // Bun says of an unknown name, too, that it is in use.
   if (isIP(host) === 0 && !(await lookup(host).catch(() => undefined))) {
     return new StartupError("cannot_listen", `${host} is no address of this machine: choose another --host`, { cause });

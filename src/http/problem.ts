@@ -1,7 +1,6 @@
-import { STATUS_CODES } from "node:http";
 import { Type } from "@sinclair/typebox";
 import { type ValueError, ValueErrorType } from "@sinclair/typebox/errors";
-import { type DocumentDecoration, type Elysia, ParseError, ValidationError } from "elysia";
+import { type DocumentDecoration, type Elysia, InvertedStatusMap, ParseError, ValidationError } from "elysia";
 import {
   ArtelError,
   Conflict,
@@ -205,8 +204,9 @@ function codeOf(error: unknown): unknown {
   return (error as { code?: unknown } | null | undefined)?.code;
 }
 
-function titleOf(status: number): string {
-  return STATUS_CODES[status] ?? "Error";
+/** A status in words. */
+export function titleOf(status: number): string {
+  return InvertedStatusMap[status as keyof typeof InvertedStatusMap] ?? "Error";
 }
 
 function retryAfterSeconds(ms: number): string {

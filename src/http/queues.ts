@@ -1,3 +1,4 @@
+import { Type } from "@sinclair/typebox";
 import { Elysia, t } from "elysia";
 import type { Accounts } from "../services/accounts.ts";
 import type { Pauses, QueueView } from "../services/pauses.ts";
@@ -14,24 +15,24 @@ interface Deps {
 }
 
 const LimitsSchema = t.Object({
-  concurrency: Nullable(t.Integer({ description: "At most so many run at the same time; null: any number." })),
-  per_user: Nullable(t.Integer({ description: "At most so many of one user; null: any number." })),
+  concurrency: Nullable(Type.Integer({ description: "At most so many run at the same time; null: any number." })),
+  per_user: Nullable(Type.Integer({ description: "At most so many of one user; null: any number." })),
   running: Nullable(
-    t.Integer({ description: "So many run now, of all queues; null: neither limit is set, and none is counted." }),
+    Type.Integer({ description: "So many run now, of all queues; null: neither limit is set, and none is counted." }),
   ),
-  users_at_limit: t.Integer({ description: "Users who have as many running as one may." }),
-  queued_of_those: t.Integer({ description: "Tasks of such users that wait in this queue." }),
+  users_at_limit: Type.Integer({ description: "Users who have as many running as one may." }),
+  queued_of_those: Type.Integer({ description: "Tasks of such users that wait in this queue." }),
   next_start_at: t.Union([Time, t.Null()], { description: "When the rate lets the next one begin; null: it holds none back." }),
 });
 const QueueSchema = t.Object({
   queue: t.String(),
   paused: t.Boolean(),
-  queued: t.Integer({ description: "Tasks that wait for a worker, of all names and users." }),
+  queued: Type.Integer({ description: "Tasks that wait for a worker, of all names and users." }),
   tasks: t.Array(
     t.Object({
       name: t.String(),
       paused: t.Boolean(),
-      queued: t.Integer({ description: "Tasks that wait for a worker, of all users." }),
+      queued: Type.Integer({ description: "Tasks that wait for a worker, of all users." }),
       waiting: t.Union([t.String(), t.Null()], { description: "Why they wait; null: none does, or workers take them." }),
       limits: t.Union([LimitsSchema, t.Null()], {
         description: "How far it is at its limits; null: it has none, or nobody knows.",

@@ -1,8 +1,3 @@
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
-
-const compress = promisify(gzip);
-
 /** Clients ask again each time, and mostly hear that nothing has changed. */
 const REVALIDATE = "no-cache";
 
@@ -32,9 +27,14 @@ export class Representation {
     if (mentions(request.headers.get("if-none-match"), this.#etag))
       return new Response(null, { status: 304, headers: this.#headers });
     if (!acceptsGzip(request.headers.get("accept-encoding"))) return new Response(this.#bytes, { headers: this.#headers });
-    this.#compressed ??= compress(this.#bytes) as Promise<Uint8Array<ArrayBuffer>>;
+    this.#compressed ??= compress(this.#bytes);
     return new Response(await this.#compressed, { headers: { ...this.#headers, "content-encoding": "gzip" } });
   }
+}
+
+async function compress(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const compressed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(compressed).arrayBuffer());
 }
 
 function mentions(condition: string | null, etag: string): boolean {

@@ -1,8 +1,11 @@
-import type { TUnsafe } from "@sinclair/typebox";
+import { type TUnsafe, Type } from "@sinclair/typebox";
 import { t } from "elysia";
 import { PRIORITIES, STATUSES } from "../domain/task.ts";
 
-/** What the task routes take and answer, for validation and for the OpenAPI document. */
+/**
+ * What the task routes take and answer, for validation and for the OpenAPI document. Integers are TypeBox's own: Elysia's take
+ * texts as well, and compile a check for each as it is declared.
+ */
 
 export const Time = t.String({ format: "date-time" });
 export const Nullable = <T extends Parameters<typeof t.Union>[0][number]>(schema: T) => t.Union([schema, t.Null()]);
@@ -27,14 +30,14 @@ const summary = {
   progress: Nullable(t.Number({ minimum: 0, maximum: 1, description: "Share that is done." })),
   message: Nullable(t.String()),
   error: Nullable(ErrorSchema),
-  attempt: t.Integer({ minimum: 1 }),
-  max_attempts: t.Integer({ minimum: 1 }),
+  attempt: Type.Integer({ minimum: 1 }),
+  max_attempts: Type.Integer({ minimum: 1 }),
   cancel_requested: t.Boolean(),
   created_at: Time,
   run_at: t.Union([Time, t.Null()], { description: "Null while it waits for other tasks of its workflow." }),
   started_at: Nullable(Time),
   finished_at: Nullable(Time),
-  seq: t.Integer({ description: "Rises with every stored transition." }),
+  seq: Type.Integer({ description: "Rises with every stored transition." }),
   workflow_id: t.Optional(t.String({ format: "uuid", description: "Of a member of a workflow, and of no other task." })),
 };
 
@@ -63,10 +66,10 @@ export const DefinitionSchema = t.Object({
   queue: t.String(),
   input: t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the input." }),
   output: t.Optional(t.Record(t.String(), t.Unknown(), { description: "JSON Schema of the result, where the task says it." })),
-  timeout_ms: t.Integer({ description: "One attempt's limit." }),
-  max_attempts: t.Integer(),
-  concurrency: Nullable(t.Integer({ description: "At most so many run at the same time; null: any number." })),
-  per_user: Nullable(t.Integer({ description: "At most so many of one user; null: any number." })),
+  timeout_ms: Type.Integer({ description: "One attempt's limit." }),
+  max_attempts: Type.Integer(),
+  concurrency: Nullable(Type.Integer({ description: "At most so many run at the same time; null: any number." })),
+  per_user: Nullable(Type.Integer({ description: "At most so many of one user; null: any number." })),
   starts_per_second: Nullable(t.Number({ description: "Attempts begin no faster; null: as fast as they come." })),
 });
 export const DefinitionsSchema = t.Array(DefinitionSchema);

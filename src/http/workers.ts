@@ -1,3 +1,4 @@
+import { Type } from "@sinclair/typebox";
 import { Elysia, t } from "elysia";
 import type { WorkerView } from "../ports/broker.ts";
 import type { Accounts } from "../services/accounts.ts";
@@ -17,11 +18,11 @@ const WorkersSchema = t.Object({
     t.Object({
       id: t.String(),
       host: t.String(),
-      pid: t.Integer(),
+      pid: Type.Integer(),
       version: t.String(),
-      threads: t.Integer(),
-      slots: t.Integer({ description: "Tasks that each thread runs at the same time." }),
-      running: t.Integer({ description: "Tasks in its hands now." }),
+      threads: Type.Integer(),
+      slots: Type.Integer({ description: "Tasks that each thread runs at the same time." }),
+      running: Type.Integer({ description: "Tasks in its hands now." }),
       queues: t.Union([t.Array(t.String()), t.Null()], { description: "The queues that it serves; null: all." }),
       tasks: t.Array(t.String()),
       started_at: Time,

@@ -1,4 +1,4 @@
-import type { TInteger } from "@sinclair/typebox";
+import { type TInteger, Type } from "@sinclair/typebox";
 import { t } from "elysia";
 import { PRIORITIES, STATUSES, type Status } from "../domain/task.ts";
 import { WORKFLOW_STATUSES } from "../domain/workflow.ts";
@@ -7,7 +7,7 @@ import { LimitSchema, Nullable, OneOf, PrioritySchema, TaskSummarySchema, Time }
 /** What the workflow routes take and answer, for the OpenAPI document. */
 
 export const WorkflowStatusSchema = OneOf(WORKFLOW_STATUSES);
-const counts = Object.fromEntries(STATUSES.map((status) => [status, t.Integer({ minimum: 0 })]));
+const counts = Object.fromEntries(STATUSES.map((status) => [status, Type.Integer({ minimum: 0 })]));
 export const CountsSchema = t.Object(counts as Record<Status, TInteger>, { description: "Its tasks by status." });
 
 const summary = {
@@ -24,7 +24,7 @@ const summary = {
   counts: CountsSchema,
   created_at: Time,
   finished_at: Nullable(Time),
-  seq: t.Integer({ description: "Rises when its owner is told of a change." }),
+  seq: Type.Integer({ description: "Rises when its owner is told of a change." }),
 };
 
 export const WorkflowSummarySchema = t.Object(summary);

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   type Account,
   checkNewPassword,
@@ -227,7 +226,7 @@ function emailOrNobody(email: string): string {
 
 /** The tokens are random and long: a plain hash of them cannot be reversed. */
 function hashOf(token: string): string {
-  return createHash("sha256").update(token).digest("base64url");
+  return new Bun.CryptoHasher("sha256").update(token).digest("base64url");
 }
 
 function invalidCredentials(): Unauthorized {

@@ -1,6 +1,5 @@
 import { heapSize } from "bun:jsc";
 import type { BrokerWorker } from "../ports/broker.ts";
-import { guardedFetch } from "../tasks/net/guarded-fetch.ts";
 import { Consumer } from "./consumer.ts";
 import { Executor } from "./executor.ts";
 import { Flight } from "./flight.ts";
@@ -83,7 +82,11 @@ function executorOf(init: ThreadInit, table: SlotTable, send: (message: FromThre
     load: (name) => library.load(name),
     fileOf: (name) => library.file(name),
     send,
-    fetch: (url, requestInit) => guardedFetch(url, requestInit, { allowPrivate: init.allowPrivateHosts }),
+    async fetch(url, requestInit) {
+      // Loaded by the first who needs it: what it stands on takes more of a thread than all the rest.
+      const { guardedFetch } = await import("../tasks/net/guarded-fetch.ts");
+      return await guardedFetch(url, requestInit, { allowPrivate: init.allowPrivateHosts });
+    },
     heapBytes: heapSize,
     clock: { now: Date.now },
     random: { fraction: Math.random },

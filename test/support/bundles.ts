@@ -13,19 +13,32 @@ interface Output {
   readonly imports: readonly { readonly path: string; readonly kind: string }[];
 }
 
+interface Input {
+  readonly imports: readonly { readonly path: string; readonly kind: string; readonly external?: boolean }[];
+}
+
+interface Description {
+  readonly outputs: Readonly<Record<string, Output>>;
+  readonly inputs: Readonly<Record<string, Input>>;
+}
+
 /** What is loaded before the first line of some entries runs. */
 export interface Loaded {
   /** Paths of the modules, from the root. */
   readonly modules: readonly string[];
   readonly packages: readonly string[];
+  /** Modules of the runtime's own, such as `fs` and `bun:sqlite`. */
+  readonly builtins: readonly string[];
   readonly bytes: number;
 }
 
 export class Bundles {
-  readonly #outputs: Readonly<Record<string, Output>>;
+  readonly #outputs: Description["outputs"];
+  readonly #inputs: Description["inputs"];
 
-  private constructor(outputs: Readonly<Record<string, Output>>) {
+  private constructor({ outputs, inputs }: Description) {
     this.#outputs = outputs;
+    this.#inputs = inputs;
   }
 
   /** Bundles with the executable's own flags. */
@@ -37,7 +50,7 @@ export class Bundles {
       const bun = Bun.spawn([process.execPath, ...args], { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] });
       const complaints = await bun.stderr.text();
       if ((await bun.exited) !== 0) throw new Error(complaints);
-      return new Bundles((JSON.parse(readFileSync(file, "utf8")) as { outputs: Record<string, Output> }).outputs);
+      return new Bundles(JSON.parse(readFileSync(file, "utf8")) as Description);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -56,7 +69,17 @@ export class Bundles {
     const outputs = [...seen].map((path) => this.#outputs[path] as Output);
     const modules = [...new Set(outputs.flatMap(({ inputs }) => Object.keys(inputs)))].sort();
     const packages = modules.flatMap((path) => /node_modules\/(@[^/]+\/[^/]+|[^/]+)/.exec(path)?.[1] ?? []);
-    return { modules, packages: [...new Set(packages)], bytes: outputs.reduce((sum, { bytes }) => sum + bytes, 0) };
+    const builtins = modules.flatMap((path) =>
+      (this.#inputs[path]?.imports ?? []).filter(
+        ({ path, kind, external }) => external && !path.startsWith(".") && kind === "import-statement",
+      ),
+    );
+    return {
+      modules,
+      packages: [...new Set(packages)],
+      builtins: [...new Set(builtins.map(({ path }) => path))].sort(),
+      bytes: outputs.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
   }
 
   #of(entry: string): string {

@@ -21,9 +21,9 @@ const SESSION = {
   account: ACCOUNT,
 };
 
-/** Accounts and sessions in SQLite, on statements that are prepared once. */
+/** Accounts and sessions in SQLite, on statements that are prepared once, when they are first needed: no start waits for them. */
 export function sqliteAccounts(orm: Orm, disk = new Disk()): AccountStore {
-  const q = prepare(orm);
+  const q = statements(orm);
 
   /** Immediate: the write lock is taken first, so that what was read still holds when it is written. */
   const transact = <T>(work: () => T): T => disk.store(() => orm.transaction(work, { behavior: "immediate" }));
@@ -77,11 +77,11 @@ export function sqliteAccounts(orm: Orm, disk = new Disk()): AccountStore {
   };
 }
 
-function prepare(orm: Orm) {
-  return { ...prepareAccounts(orm), ...prepareSessions(orm), ...prepareTokens(orm) };
+function statements(orm: Orm) {
+  return onFirstUse({ ...accountStatements(orm), ...sessionStatements(orm), ...tokenStatements(orm) });
 }
 
-function prepareAccounts(orm: Orm) {
+function accountStatements(orm: Orm) {
   const withHash = { ...ACCOUNT, passwordHash: accounts.passwordHash };
   const row = {
     id: value("id"),
@@ -91,38 +91,44 @@ function prepareAccounts(orm: Orm) {
     createdAt: value("createdAt"),
   };
   return {
-    create: asOptional<Account>(
-      orm.insert(accounts).values(row).onConflictDoNothing({ target: accounts.email }).returning(ACCOUNT).prepare(),
-    ),
-    byEmail: orm
-      .select(withHash)
-      .from(accounts)
-      .where(eq(accounts.email, param("email")))
-      .prepare(),
-    byId: orm
-      .select(ACCOUNT)
-      .from(accounts)
-      .where(eq(accounts.id, param("id")))
-      .prepare(),
-    byKey: orm
-      .select(withHash)
-      .from(accounts)
-      .where(eq(accounts.n, param("n")))
-      .prepare(),
-    setPassword: orm
-      .update(accounts)
-      .set({ passwordHash: value("hash") })
-      .where(eq(accounts.n, param("n")))
-      .prepare(),
-    setRole: orm
-      .update(accounts)
-      .set({ role: value("role") })
-      .where(eq(accounts.n, param("n")))
-      .prepare(),
+    create: () =>
+      asOptional<Account>(
+        orm.insert(accounts).values(row).onConflictDoNothing({ target: accounts.email }).returning(ACCOUNT).prepare(),
+      ),
+    byEmail: () =>
+      orm
+        .select(withHash)
+        .from(accounts)
+        .where(eq(accounts.email, param("email")))
+        .prepare(),
+    byId: () =>
+      orm
+        .select(ACCOUNT)
+        .from(accounts)
+        .where(eq(accounts.id, param("id")))
+        .prepare(),
+    byKey: () =>
+      orm
+        .select(withHash)
+        .from(accounts)
+        .where(eq(accounts.n, param("n")))
+        .prepare(),
+    setPassword: () =>
+      orm
+        .update(accounts)
+        .set({ passwordHash: value("hash") })
+        .where(eq(accounts.n, param("n")))
+        .prepare(),
+    setRole: () =>
+      orm
+        .update(accounts)
+        .set({ role: value("role") })
+        .where(eq(accounts.n, param("n")))
+        .prepare(),
   };
 }
 
-function prepareSessions(orm: Orm) {
+function sessionStatements(orm: Orm) {
   const row = { id: value("id"), account: value("account"), createdAt: value("createdAt"), expiresAt: value("expiresAt") };
   // An ended session has expired as well: the index on expiry then finds all there is to purge.
   const ended = { revokedAt: value("now"), expiresAt: sql`min(${sessions.expiresAt}, ${param("now")})` };
@@ -133,57 +139,65 @@ function prepareSessions(orm: Orm) {
     .where(lt(sessions.expiresAt, param("before")))
     .limit(param("limit"));
   return {
-    openSession: orm.insert(sessions).values(row).prepare(),
-    session: orm
-      .select(SESSION)
-      .from(sessions)
-      .innerJoin(accounts, eq(accounts.n, sessions.account))
-      .where(eq(sessions.id, param("id")))
-      .prepare(),
-    prolong: orm
-      .update(sessions)
-      .set({ expiresAt: value("expiresAt") })
-      .where(eq(sessions.id, param("id")))
-      .prepare(),
-    endSession: orm
-      .update(sessions)
-      .set(ended)
-      .where(and(eq(sessions.id, param("id")), live))
-      .returning({ id: sessions.id })
-      .prepare(),
-    endSessions: orm
-      .update(sessions)
-      .set(ended)
-      .where(and(eq(sessions.account, param("account")), ne(sessions.id, param("keep")), live))
-      .returning({ id: sessions.id })
-      .prepare(),
-    purgeSessions: orm.delete(sessions).where(sql`${sessions.id} IN ${purgeable}`).returning({ id: sessions.id }).prepare(),
+    openSession: () => orm.insert(sessions).values(row).prepare(),
+    session: () =>
+      orm
+        .select(SESSION)
+        .from(sessions)
+        .innerJoin(accounts, eq(accounts.n, sessions.account))
+        .where(eq(sessions.id, param("id")))
+        .prepare(),
+    prolong: () =>
+      orm
+        .update(sessions)
+        .set({ expiresAt: value("expiresAt") })
+        .where(eq(sessions.id, param("id")))
+        .prepare(),
+    endSession: () =>
+      orm
+        .update(sessions)
+        .set(ended)
+        .where(and(eq(sessions.id, param("id")), live))
+        .returning({ id: sessions.id })
+        .prepare(),
+    endSessions: () =>
+      orm
+        .update(sessions)
+        .set(ended)
+        .where(and(eq(sessions.account, param("account")), ne(sessions.id, param("keep")), live))
+        .returning({ id: sessions.id })
+        .prepare(),
+    purgeSessions: () => orm.delete(sessions).where(sql`${sessions.id} IN ${purgeable}`).returning({ id: sessions.id }).prepare(),
   };
 }
 
-function prepareTokens(orm: Orm) {
+function tokenStatements(orm: Orm) {
   const rowid = sql`${refreshTokens}.rowid`;
   const oldest = orm.select({ rowid }).from(refreshTokens).orderBy(asc(rowid)).limit(param("limit"));
   return {
-    token: orm
-      .select()
-      .from(refreshTokens)
-      .where(eq(refreshTokens.hash, param("hash")))
-      .prepare(),
-    addToken: orm
-      .insert(refreshTokens)
-      .values({ hash: value("hash"), session: value("session"), createdAt: value("now") })
-      .prepare(),
-    spend: orm
-      .update(refreshTokens)
-      .set({ spentAt: value("now") })
-      .where(eq(refreshTokens.hash, param("hash")))
-      .prepare(),
-    purgeSpentTokens: orm
-      .delete(refreshTokens)
-      .where(and(sql`${rowid} IN ${oldest}`, lt(refreshTokens.spentAt, param("before"))))
-      .returning({ hash: refreshTokens.hash })
-      .prepare(),
+    token: () =>
+      orm
+        .select()
+        .from(refreshTokens)
+        .where(eq(refreshTokens.hash, param("hash")))
+        .prepare(),
+    addToken: () =>
+      orm
+        .insert(refreshTokens)
+        .values({ hash: value("hash"), session: value("session"), createdAt: value("now") })
+        .prepare(),
+    spend: () =>
+      orm
+        .update(refreshTokens)
+        .set({ spentAt: value("now") })
+        .where(eq(refreshTokens.hash, param("hash")))
+        .prepare(),
+    purgeSpentTokens: () =>
+      orm
+        .delete(refreshTokens)
+        .where(and(sql`${rowid} IN ${oldest}`, lt(refreshTokens.spentAt, param("before"))))
+        .returning({ hash: refreshTokens.hash })
+        .prepare(),
   };
 }
 
@@ -191,6 +205,23 @@ function prepareTokens(orm: Orm) {
 function endedAmong(ids: readonly string[], now: number): SQL {
   return sql`SELECT value AS id FROM json_each(${JSON.stringify(ids)}) WHERE NOT EXISTS (
     SELECT 1 FROM ${sessions} WHERE ${sessions.id} = value AND ${sessions.revokedAt} IS NULL AND ${sessions.expiresAt} > ${now})`;
+}
+
+type Made<Makers extends Record<string, () => unknown>> = { readonly [Name in keyof Makers]: ReturnType<Makers[Name]> };
+
+function onFirstUse<Makers extends Record<string, () => unknown>>(makers: Makers): Made<Makers> {
+  const made = {};
+  for (const [name, make] of Object.entries(makers)) {
+    Object.defineProperty(made, name, {
+      configurable: true,
+      get() {
+        const value = make();
+        Object.defineProperty(made, name, { value });
+        return value;
+      },
+    });
+  }
+  return made as Made<Makers>;
 }
 
 /** Drizzle's types do not say that an insert which did nothing returns no row. */

@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto";
-
 /** Ids of one millisecond that keep their order: the top bits of a UUIDv7's `rand_a`. */
 const PER_MS = 1_024;
 const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7([0-9a-f]{3})-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -63,7 +61,7 @@ export class TaskIds {
 
   #tail(): string {
     if (this.#at === this.#tails.length) {
-      this.#tails = randomBytes((TAILS * TAIL_DIGITS) / 2).toString("hex");
+      this.#tails = crypto.getRandomValues(Buffer.alloc((TAILS * TAIL_DIGITS) / 2)).toString("hex");
       this.#at = 0;
     }
     this.#at += TAIL_DIGITS;

@@ -1,9 +1,8 @@
-import { STATUS_CODES } from "node:http";
 import { type AnyElysia, Elysia } from "elysia";
 import type { TaskPolicy } from "../../domain/definition.ts";
 import * as auth from "../auth.ts";
 import { ChecksSchema } from "../health.ts";
-import { ProblemSchema } from "../problem.ts";
+import { ProblemSchema, titleOf } from "../problem.ts";
 import * as tasks from "../task-schemas.ts";
 import * as workflows from "../workflow-schemas.ts";
 import { exampleOf } from "./example.ts";
@@ -181,7 +180,7 @@ function withErrorHeaders(operation: Operation): Operation {
 
 /** `TooManyRequests` */
 function errorName(status: string): string {
-  return (STATUS_CODES[status] ?? `Status${status}`).replaceAll(/\W/g, "");
+  return titleOf(Number(status)).replaceAll(/\W/g, "");
 }
 
 /** The page shows paths in their order: first to submit each task on offer, then to read one, then the rest. */

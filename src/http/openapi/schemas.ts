@@ -6,7 +6,7 @@ import { canonical } from "../../domain/unique.ts";
 export { isSchema, mapInner };
 export type Schema = JsonSchema;
 
-/** The same schema, said as people would: enums and nullable types instead of unions, integers as integers. */
+/** The same schema, said as people would: enums and nullable types instead of unions. */
 export function tidy(schema: Schema): Schema {
   return foldRecord(foldUnion(mapInner(schema, tidy)));
 }
@@ -24,8 +24,6 @@ function foldUnion(schema: Schema): Schema {
   if (anyOf.every(isLiteral)) return { ...rest, type: "string", enum: anyOf.map((member) => member["const"]) };
   const [first, second] = anyOf;
   if (anyOf.length !== 2 || first === undefined || second === undefined) return schema;
-  // Elysia's t.Integer, which lets digits through as well where it may: here it may not.
-  if (first["type"] === "string" && first["format"] === "integer" && second["type"] === "integer") return { ...rest, ...second };
   if (second["type"] === "null" && typeof first["type"] === "string" && !("enum" in first) && first["type"] !== "object")
     return { ...rest, ...first, type: [first["type"], "null"] };
   return schema;

@@ -20,7 +20,7 @@ export interface Job {
   readonly maxAttempts: number;
   /** Suspected of killing its process: only `claim({ alone: true })` gets it. */
   readonly alone: boolean;
-  /** The input as JSON text; only the worker parses it. */
+  /** The input as JSON text without line breaks; only the worker parses it. */
   readonly args: string;
 }
 

@@ -19,7 +19,7 @@ const MOMENT_MS = 5_000;
 const IDLE = ["artel_jobs_running"];
 const IDLE_SERVER = ["artel_tasks_pending", "artel_tasks_in_progress", "artel_tasks_in_broker", "artel_tasks_waiting"];
 /** What Redis still holds when there is nothing to do. */
-const LEFT_IN_REDIS = ["owner", "v2:meta", "v2:signals", "v2:workers", "v2:crew", "v2:events"];
+const LEFT_IN_REDIS = ["owner", "v3:meta", "v3:signals", "v3:workers", "v3:crew", "v3:events"];
 
 interface Row {
   readonly id: string;

@@ -6,7 +6,7 @@ import { executable } from "./executable.ts";
 
 export const NEXT_VERSION = "99.0.0";
 /** What keys in Redis begin with, behind the namespace: of this release, and of that one. */
-export const [LAYOUT, NEXT_LAYOUT] = ["v2", "v99"] as const;
+export const [LAYOUT, NEXT_LAYOUT] = ["v3", "v99"] as const;
 
 const ROOT = join(import.meta.dir, "../..");
 const COPIED = ["src", "drizzle", "scripts", "package.json", "bun.lock", "tsconfig.json"];

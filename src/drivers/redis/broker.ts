@@ -23,6 +23,7 @@ import type { Clock } from "../../ports/runtime.ts";
 import { linesOf, RedisClaims } from "./claims.ts";
 import { EventStream } from "./event-stream.ts";
 import { FormerVersions } from "./former-versions.ts";
+import { messageOf } from "./job-text.ts";
 import { lineOf, whoOf } from "./keys.ts";
 import { Link, type LinkParts } from "./link.ts";
 import { ProgressChannel } from "./progress-channel.ts";
@@ -250,7 +251,7 @@ export class RedisBroker implements Broker {
     let at = from;
     for (; at < jobs.length && at - from < PAGE_JOBS && chars < PAGE_CHARS; at += 1) {
       const job = jobs[at] as Job;
-      const message = JSON.stringify(job);
+      const message = messageOf(job);
       chars += message.length;
       const line = lineOf(job);
       const lane = lanes.get(line + job.owner) ?? { line, owner: job.owner, refs: [], messages: [] };

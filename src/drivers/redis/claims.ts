@@ -13,6 +13,7 @@ import {
 import type { Clock } from "../../ports/runtime.ts";
 import { Alarm } from "../alarm.ts";
 import { Signal } from "../signal.ts";
+import { jobsOf } from "./job-text.ts";
 import type { Link } from "./link.ts";
 
 /** So many unrecorded entries of the stream stop claims: the recorder is behind, and more outcomes would only fill memory. */
@@ -51,7 +52,7 @@ export class RedisClaims {
     if (max <= 0 || tasks.length === 0 || queues?.length === 0) return [];
     for (;;) {
       const now = this.#link.clock.now();
-      const [more, messages, waitMs] = await this.#link.run("claim", [
+      const [more, waitMs, ...texts] = await this.#link.run("claim", [
         worker,
         this.#serverTime?.now() ?? "",
         now,
@@ -62,7 +63,7 @@ export class RedisClaims {
         ...tasks,
         ...(queues ?? []),
       ]);
-      const jobs = JSON.parse(String(messages)) as Job[];
+      const jobs = jobsOf(texts as string[]);
       for (const { id } of jobs) this.#claimedIn.set(id, this.#link.epoch);
       if (Number(waitMs) > 0 && !this.#stopped) this.#later.set(Number(waitMs));
       if (jobs.length > 0 || more === 0) return jobs;

@@ -5,7 +5,7 @@
 import type { HeldJob } from "../../ports/broker.ts";
 
 /** Raised when the meaning of a key or a message changes. */
-const VERSION = "v2";
+const VERSION = "v3";
 
 /** What stands under the namespace's prefix; scripts know these as locals (META, JOBS …). */
 const PARTS = {
@@ -15,7 +15,7 @@ const PARTS = {
    */
   META: "meta",
   /**
-   * Hash: task id to "FENCE q LANE\nMESSAGE", "FENCE l WORKER\nWHO", "FENCE c WORKER\nWHO" (to be cancelled) or "FENCE s"
+   * Hash: task id to "FENCE q LANE\nMESSAGE" (see job-text.ts), "FENCE l WORKER\nWHO", "FENCE c WORKER\nWHO" (to be cancelled) or "FENCE s"
    * (settled, not recorded). WHO is "TASK|OWNER", or nothing where the worker did not say.
    */
   JOBS: "jobs",
@@ -51,7 +51,7 @@ const PARTS = {
 } as const;
 
 /** A line is (kind, priority, queue, task); a lane is one owner's part of it. No name holds this character. */
-const SEPARATOR = "|";
+export const SEPARATOR = "|";
 
 export class Keys {
   /** KEYS[1] of every script. */

@@ -13,8 +13,8 @@
 -- ARGV[8]  how many tasks the worker serves; their names follow
 -- ARGV[…]  the queues that it serves; none: all of them
 --
--- Returns {epoch, more, messages, wait}: messages as a JSON array; more: 1 where so many holes were skipped that it stopped before
--- it had enough; wait: after so many milliseconds there is more to be had, 0: nobody knows when.
+-- Returns {epoch, more, wait, id and entry in JOBS of each}, the entries as they stood before. more: 1 where so many holes were
+-- skipped that it stopped before it had enough; wait: after so many milliseconds there is more to be had, 0: nobody knows when.
 local SKIP_MAX = 2000
 local LINES_MAX = 2000
 -- High four times, normal twice, low once; a priority without work passes its turn on.
@@ -23,7 +23,7 @@ local PATTERN = {'high', 'normal', 'high', 'low', 'high', 'normal', 'high'}
 despite_full_memory()
 local now = epoch(ARGV[1])
 local worker, max, kind = ARGV[2], tonumber(ARGV[5]), ARGV[6]
-if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0, '[]', 0} end
+if redis.call('XLEN', EVENTS) >= tonumber(ARGV[7]) then return {now, 0, 0} end
 local tasks, queues = {}, nil
 local last = 8 + tonumber(ARGV[8])
 for i = 9, last do tasks[ARGV[i]] = true end
@@ -32,7 +32,10 @@ for i = last + 1, #ARGV do
   queues[ARGV[i]] = true
 end
 
-local taken, skipped = {}, 0
+-- What has been taken so far, in the order in which it is to run. Lists by what is known of a job, here and of one owner's
+-- share, for a table of each job would take longer than all else.
+local function new_jobs() return {ids = {}, entries = {}, texts = {}, leases = {}} end
+local taken, skipped = new_jobs(), 0
 local at = clock(ARGV[3])
 
 -- By task: how many more of it may be taken (none: any number), and what its bucket holds.
@@ -95,29 +98,32 @@ local function park(line, owner)
   redis.call('HSET', PARKED, who, lines and (lines .. '\n' .. line) or line)
 end
 
--- Up to `want` jobs of one lane, without its holes.
-local function pop(lane, want)
-  local got, who = {}, who_of(lane)
-  local queued = ' q ' .. lane .. '\n'
-  while #got < want and skipped < SKIP_MAX do
-    local entries = redis.call('LPOP', LANE .. lane, want - #got)
-    if not entries or #entries == 0 then break end
-    local fences, ids = {}, {}
-    for i, entry in ipairs(entries) do fences[i], ids[i] = part(entry) end
-    local jobs = get_all(JOBS, ids)
-    local holes = 0
-    for i, job in ipairs(jobs) do
-      local head = fences[i] .. queued
-      if job and string.sub(job, 1, #head) == head then
-        got[#got + 1] = {id = ids[i], fence = fences[i], entry = entries[i], message = string.sub(job, #head + 1), who = who}
-        occupy(who)
+-- Up to `want` more jobs of one owner's share, without the holes of his lane. Returns how many.
+local function pop(share, want)
+  local jobs, got = share.jobs, 0
+  while got < want and skipped < SKIP_MAX do
+    local popped = redis.call('LPOP', LANE .. share.lane, want - got)
+    if not popped or #popped == 0 then break end
+    local fences, ids, holes = {}, {}, 0
+    for i, entry in ipairs(popped) do fences[i], ids[i] = part(entry) end
+    for i, text in ipairs(get_all(JOBS, ids)) do
+      local fence = fences[i]
+      if not share.heads[fence] then
+        share.heads[fence] = fence .. ' q ' .. share.lane .. '\n'
+        share.leases[fence] = fence .. ' l ' .. worker .. '\n' .. share.who
+      end
+      if text and begins(text, share.heads[fence]) then
+        got = got + 1
+        local n = #jobs.ids + 1
+        jobs.ids[n], jobs.entries[n], jobs.texts[n], jobs.leases[n] = ids[i], popped[i], text, share.leases[fence]
+        if share.counts then count(share.who, 1) end
       else
         holes = holes + 1
       end
     end
     if holes > 0 then
       skipped = skipped + holes
-      redis.call('HINCRBY', HOLES, lane, -holes)
+      redis.call('HINCRBY', HOLES, share.lane, -holes)
     end
   end
   return got
@@ -131,8 +137,12 @@ local function take_line(line, name, want)
   for i, owner in ipairs(owners) do
     local room = room_of_owner(name, owner)
     if room > 0 then
-      shares[#shares + 1] = {owner = owner, jobs = {}, at = i, room = room}
-      active[#active + 1] = shares[#shares]
+      local lane = line .. '|' .. owner
+      local who = who_of(lane)
+      local share = {owner = owner, lane = lane, who = who, counts = counted(who) ~= nil, at = i, room = room, heads = {}, leases = {}}
+      share.jobs = new_jobs()
+      shares[#shares + 1] = share
+      active[#active + 1] = share
     else
       park(line, owner)
       skipped = skipped + 1
@@ -142,42 +152,41 @@ local function take_line(line, name, want)
     local each = math.max(1, math.floor(left / #active))
     local still = {}
     for _, share in ipairs(active) do
-      local ask = math.min(each, left, share.room - #share.jobs)
-      local got = ask > 0 and pop(line .. '|' .. share.owner, ask) or {}
-      for _, job in ipairs(got) do share.jobs[#share.jobs + 1] = job end
-      left = left - #got
-      if ask > 0 and #got == ask then still[#still + 1] = share end
+      local ask = math.min(each, left, share.room - #share.jobs.ids)
+      local got = ask > 0 and pop(share, ask) or 0
+      left = left - got
+      if ask > 0 and got == ask then still[#still + 1] = share end
     end
     active = still
   end
   -- One of each in turn, as they are to run.
-  local count, round = 0, 1
+  local n, round, before = #taken.ids, 1, nil
+  local first = n
   repeat
-    local any = false
+    before = n
     for _, share in ipairs(shares) do
-      local job = share.jobs[round]
-      if job then
-        any = true
-        count = count + 1
-        taken[#taken + 1] = job
+      local jobs = share.jobs
+      if jobs.ids[round] then
+        n = n + 1
+        taken.ids[n], taken.entries[n] = jobs.ids[round], jobs.entries[round]
+        taken.texts[n], taken.leases[n] = jobs.texts[round], jobs.leases[round]
       end
     end
     round = round + 1
-  until not any
+  until n == before
   -- To the end of the line, those who got less first.
   table.sort(shares, function(a, b)
-    if #a.jobs ~= #b.jobs then return #a.jobs < #b.jobs end
+    if #a.jobs.ids ~= #b.jobs.ids then return #a.jobs.ids < #b.jobs.ids end
     return a.at < b.at
   end)
   for _, share in ipairs(shares) do
-    local lane = line .. '|' .. share.owner
-    if redis.call('EXISTS', LANE .. lane) == 1 then
-      if #share.jobs < share.room then redis.call('RPUSH', TURNS .. line, share.owner) else park(line, share.owner) end
+    if redis.call('EXISTS', LANE .. share.lane) == 1 then
+      if #share.jobs.ids < share.room then redis.call('RPUSH', TURNS .. line, share.owner) else park(line, share.owner) end
     else
-      redis.call('HDEL', HOLES, lane)
+      redis.call('HDEL', HOLES, share.lane)
     end
   end
-  return count
+  return n - first
 end
 
 -- Up to `want` jobs of one priority; its lines take turns.
@@ -231,27 +240,19 @@ for _, priority in ipairs({'high', 'normal', 'low'}) do
   if left > 0 then left = left - take(priority, left) end
 end
 local more = left > 0 and skipped >= SKIP_MAX and 1 or 0
-if #taken == 0 then return {now, more, '[]', wait} end
+if #taken.ids == 0 then return {now, more, wait} end
 
 for name, tokens in pairs(buckets) do redis.call('HSET', RATES, name, string.format('%.9g %d', tokens, at)) end
-local since = at
-local leases, sinces = {}, {}
-local jobs, held, starts, messages = {}, {}, {}, {}
-for i, job in ipairs(taken) do
-  local id, fence = job.id, job.fence
-  if not leases[fence] then
-    leases[fence] = fence .. ' l ' .. worker .. '\n'
-    sinces[fence] = fence .. ' ' .. since
-  end
-  jobs[i * 2 - 1] = id
-  jobs[i * 2] = leases[fence] .. job.who
-  held[i * 2 - 1] = id
-  held[i * 2] = sinces[fence]
-  starts[i] = job.entry
-  messages[i] = job.message
+local jobs, held, sinces, answer = {}, {}, {}, {now, more, wait}
+for i, id in ipairs(taken.ids) do
+  local fence = string.match(taken.entries[i], '^%d+')
+  if not sinces[fence] then sinces[fence] = fence .. ' ' .. at end
+  jobs[i * 2 - 1], jobs[i * 2] = id, taken.leases[i]
+  held[i * 2 - 1], held[i * 2] = id, sinces[fence]
+  answer[i * 2 + 2], answer[i * 2 + 3] = id, taken.texts[i]
 end
-redis.call('XADD', EVENTS, '*', 'w', ARGV[4] .. ' ' .. worker, 's', table.concat(starts, '\n'))
+redis.call('XADD', EVENTS, '*', 'w', ARGV[4] .. ' ' .. worker, 's', table.concat(taken.entries, '\n'))
 each_thousand('HSET', JOBS, jobs)
 each_thousand('HSET', HELD .. worker, held)
-redis.call('ZADD', WORKERS, since, worker)
-return {now, more, '[' .. table.concat(messages, ',') .. ']', wait}
+redis.call('ZADD', WORKERS, at, worker)
+return answer

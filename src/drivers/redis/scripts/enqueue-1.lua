@@ -5,19 +5,16 @@
 -- ARGV[1]  an epoch for a new life
 -- ARGV[2]  the life that has been told of limits and pauses; '': any
 -- ARGV[3]  what the signal says: who sends them, how many are any worker's, how many suspects'
--- ARGV[4…] per lane: line, owner, "FENCE ID" of its jobs, their messages (JSON); the latter two a line each
+-- ARGV[4…] per lane: line, owner, "FENCE ID" of its jobs, their messages; the latter two a line each
 --
 -- Returns {epoch}, and 0 behind it where none is taken. Signals work.
 local now = epoch(ARGV[1])
 if ARGV[2] ~= '' and ARGV[2] ~= now then return {now, 0} end
 local lanes, ids = {}, {}
 for i = 4, #ARGV, 4 do
-  local lane = {line = ARGV[i], owner = ARGV[i + 1], name = ARGV[i] .. '|' .. ARGV[i + 1], refs = {}, messages = {}, entries = {}}
-  for ref in string.gmatch(ARGV[i + 2], '[^\n]+') do
-    lane.refs[#lane.refs + 1] = ref
-    local _, id = part(ref)
-    ids[#ids + 1] = id
-  end
+  local lane = {line = ARGV[i], owner = ARGV[i + 1], name = ARGV[i] .. '|' .. ARGV[i + 1], messages = {}, entries = {}}
+  lane.fences, lane.ids = refs_of(ARGV[i + 2])
+  for _, id in ipairs(lane.ids) do ids[#ids + 1] = id end
   for message in string.gmatch(ARGV[i + 3], '[^\n]+') do lane.messages[#lane.messages + 1] = message end
   lanes[#lanes + 1] = lane
 end
@@ -28,8 +25,8 @@ for i, id in ipairs(ids) do known[id] = known[id] or found[i] end
 local jobs, left = {}, {}
 for _, lane in ipairs(lanes) do
   local queued = ' q ' .. lane.name .. '\n'
-  for i, ref in ipairs(lane.refs) do
-    local fence, id = part(ref)
+  for i, id in ipairs(lane.ids) do
+    local fence = lane.fences[i]
     local earlier, state, where
     if known[id] then earlier, state, where = parse(known[id]) end
     if not earlier or tonumber(earlier) < tonumber(fence) then
@@ -41,7 +38,7 @@ for _, lane in ipairs(lanes) do
       known[id] = fence .. queued .. lane.messages[i]
       jobs[#jobs + 1] = id
       jobs[#jobs + 1] = known[id]
-      lane.entries[#lane.entries + 1] = ref
+      lane.entries[#lane.entries + 1] = fence .. ' ' .. id
     end
   end
 end

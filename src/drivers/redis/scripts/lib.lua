@@ -9,6 +9,7 @@ end
 
 -- HMGET of any number of fields.
 local function get_all(key, fields)
+  if #fields > 0 and #fields <= 1000 then return redis.call('HMGET', key, unpack(fields)) end
   local values = {}
   for i = 1, #fields, 1000 do
     local page = redis.call('HMGET', key, unpack(fields, i, math.min(i + 999, #fields)))
@@ -49,6 +50,11 @@ local function clock(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Whether a text begins so. Every part of one that is taken out costs its length again.
+local function begins(text, head)
+  return string.find(text, head, 1, true) == 1
+end
+
 -- "FENCE ID" as its two parts.
 local function part(entry)
   local space = string.find(entry, ' ', 1, true)
@@ -58,8 +64,8 @@ end
 -- Texts of "FENCE ID" a line as two lists.
 local function refs_of(text)
   local fences, ids = {}, {}
-  for ref in string.gmatch(text, '[^\n]+') do
-    fences[#fences + 1], ids[#ids + 1] = part(ref)
+  for fence, id in string.gmatch(text, '(%d+) ([^\n]+)') do
+    fences[#fences + 1], ids[#ids + 1] = fence, id
   end
   return fences, ids
 end
@@ -117,7 +123,7 @@ local function compact(lane)
   local kept = {}
   for i, entry in ipairs(entries) do
     local head = part(entry) .. ' q ' .. lane .. '\n'
-    if jobs[i] and string.sub(jobs[i], 1, #head) == head then kept[#kept + 1] = entry end
+    if jobs[i] and begins(jobs[i], head) then kept[#kept + 1] = entry end
   end
   redis.call('DEL', LANE .. lane)
   redis.call('HDEL', HOLES, lane)
@@ -162,10 +168,15 @@ local function limits_of(name)
   return limits['t|' .. name]
 end
 
+-- Whether there are limits or pauses at all.
+local function limited()
+  if not limits then limits_of('') end
+  return next(limits) ~= nil
+end
+
 -- Whether a queue is paused.
 local function queue_paused(queue)
-  limits_of('')
-  return limits['q|' .. queue] ~= nil
+  return limited() and limits['q|' .. queue] ~= nil
 end
 
 -- What runs counts by so many more, or fewer; returns how many leases of the task and of its owner there are then.
@@ -179,8 +190,7 @@ end
 
 -- Limits of what is counted; nil: it is not.
 local function counted(who)
-  limits_of('')
-  if not next(limits) then return end
+  if not limited() then return end
   local found = limits_of(string.match(who, '^[^|]*'))
   if found and (found.concurrency > 0 or found.per_user > 0) then return found end
 end
@@ -210,6 +220,7 @@ end
 
 -- A lease ends that stood so in JOBS.
 local function vacate(entry)
+  if not limited() then return end
   local who = string.match(entry, '\n(.+)$')
   local found = who and counted(who)
   if not found then return end

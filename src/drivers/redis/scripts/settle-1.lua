@@ -40,8 +40,7 @@ for i, id in ipairs(ids) do
     mine[fence] = fence .. ' l ' .. worker .. '\n'
     asked[fence] = fence .. ' c ' .. worker .. '\n'
   end
-  local head = found[i] and string.sub(found[i], 1, #mine[fence])
-  local takes = not gone[id] and found[i] and (head == mine[fence] or head == asked[fence])
+  local takes = not gone[id] and found[i] and (begins(found[i], mine[fence]) or begins(found[i], asked[fence]))
   if takes then vacate(found[i]) end
   if not takes and not gone[id] and forgotten then takes = takes_forgotten(id, fence, found[i]) end
   taken[i] = takes and '1' or '0'

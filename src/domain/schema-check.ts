@@ -5,6 +5,7 @@ import { cheapPart } from "./cheap-schema.ts";
 import type { JsonSchema, TaskPolicy } from "./definition.ts";
 import { type InputProblem, InvalidInput } from "./errors.ts";
 import { pointerOf } from "./json-pointer.ts";
+import { metaErrors } from "./meta-schema.ts";
 import { checkSchedule } from "./schedule.ts";
 import { uniqueItems } from "./unique-items.ts";
 
@@ -31,6 +32,8 @@ const RESULT: Reading = { defaults: false, formats: true };
 /** @throws InvalidInput `invalid_schema` when it is no JSON Schema */
 export function checkSchema(schema: JsonSchema, field: "input" | "output" = "input"): void {
   try {
+    const errors = metaErrors(schema);
+    if (errors.length > 0) throw new Error(`schema is invalid: ${new Ajv2020().errorsText([...errors])}`);
     compile(schema, false, WHOLE);
   } catch (error) {
     throw new InvalidInput(
@@ -99,6 +102,8 @@ function compile(schema: JsonSchema, allErrors: boolean, { defaults, formats }: 
     strict: false,
     validateFormats: formats,
     logger: false,
+    // Once is enough: see checkSchema.
+    validateSchema: false,
   });
   addFormats.default(ajv);
   // Its own compares each item with each other.

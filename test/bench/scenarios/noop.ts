@@ -18,7 +18,7 @@ export const noop: Scenario = {
           await artel.untilDone(before + tasks);
           return performance.now() - begun;
         };
-        await round(Math.ceil(count / 4));
+        await round(count);
         const name = `no-op tasks, ${broker}, ${threads} thread${threads > 1 ? "s" : ""}`;
         const value = perSecond(count, await round(count));
         figures.push({ name, value, unit: "/s", ...(name === FIRST ? {} : { of: FIRST }) });

@@ -1,15 +1,16 @@
-/** By default the allocator gives freed pages back to the system within milliseconds and asks for them again. */
+/** After how many milliseconds the allocator gives freed pages back to the system. */
 const VARIABLE = "MIMALLOC_PURGE_DELAY";
-const KEEP = "-1";
+const KEPT_MS = "10000";
 /** The commands that run until they are told to end. */
 const LASTING: readonly (string | undefined)[] = ["serve", "work"];
 
 export const lasts = (command: string | undefined): boolean => LASTING.includes(command);
 
 /**
- * Has a process that runs for long keep the memory that it has freed, for its own use: on a busy server, giving it back and
- * getting it again costs as much as all the work. The allocator reads its settings as the process begins, so the program begins
- * once more in the same process (same id, same files), which takes 6 ms. Where that cannot be, it goes on as it is.
+ * Has a process that runs for long keep the memory that it has freed for a while: by default the allocator gives it back within
+ * milliseconds, and a busy server gets it again at once, page by page. After a load it goes back within seconds. The allocator
+ * reads its settings as the process begins, so the program begins once more in the same process (same id, same files), which
+ * takes 6 ms. Where that cannot be, it goes on as it is.
  *
  * @param program the executable
  * @param args its arguments, without its own name
@@ -19,7 +20,7 @@ export function keepFreedMemory(program: string, args: readonly string[], enviro
   if (!lasts(args[0]) || environment[VARIABLE] !== undefined || process.platform === "win32") return;
   try {
     // Comes back only if it could not be done.
-    process.execve?.(program, [process.argv0, ...args], { ...environment, [VARIABLE]: KEEP });
+    process.execve?.(program, [process.argv0, ...args], { ...environment, [VARIABLE]: KEPT_MS });
   } catch {
     // Slower, but it serves.
   }

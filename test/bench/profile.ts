@@ -36,7 +36,7 @@ const bench = makeBench({
   launch: (server) => ({
     command: [process.execPath, "--cpu-prof", `--cpu-prof-dir=${join(folder, server)}`, join(ROOT, "src/main.ts")],
     // As the executable sets it for itself; see src/cli/allocator.ts.
-    environment: { MIMALLOC_PURGE_DELAY: "-1" },
+    environment: { MIMALLOC_PURGE_DELAY: "10000" },
     gently: true,
   }),
   redis,

@@ -6,10 +6,12 @@ import { Rival, rival } from "../server.ts";
 const MIB = 2 ** 20;
 /** So long a process comes to rest, in seconds. */
 const REST_SECONDS = 3;
+/** So long memory that is not used any more goes back, in seconds. */
+const RETURN_SECONDS = 15;
 const IDLE = "idle memory, 2 threads";
 
 export const memory: Scenario = {
-  about: "resident memory: idle with 0 to 4 threads, each more thread's, and at the height of a load",
+  about: "resident memory: idle with 0 to 4 threads, each more thread's, at the height of a load and after it",
   needs: ["proc"],
   async run(bench) {
     const idle = new Map<number, number>();
@@ -39,8 +41,9 @@ async function loaded(bench: Bench): Promise<Figure[]> {
   await artel.user.submit("noop", count);
   await artel.untilDone(count);
   const peak = 1_024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${artel.pid}/status`, "utf8"))?.[1]);
+  await Bun.sleep(bench.seconds(RETURN_SECONDS) * 1_000);
   return [
-    { name: "memory after no-op tasks, 2 threads", value: residentOf(artel.pid) / MIB, unit: " MiB", of: IDLE },
-    { name: "memory at its height in them", value: peak / MIB, unit: " MiB", of: IDLE },
+    { name: "memory at its height in no-op tasks, 2 threads", value: peak / MIB, unit: " MiB", of: IDLE },
+    { name: `memory ${RETURN_SECONDS} s after them`, value: residentOf(artel.pid) / MIB, unit: " MiB", of: IDLE },
   ];
 }

@@ -1,4 +1,4 @@
-import { relative } from "node:path";
+import { relative, resolve, sep } from "node:path";
 import { readCall } from "../config.ts";
 import type { Command } from "./commands.ts";
 
@@ -13,11 +13,14 @@ export const checkCommand: Command = {
     const directory = call.words[0] ?? call.text("tasks") ?? "tasks";
     const { loadTasks } = await import("../compose-workers.ts");
     const { sources, broken } = await loadTasks(directory);
+    // As terminals and editors find it from here: reasons name files from the folder on.
+    const folder = relative(".", resolve(directory));
+    const place = (text: string): string => (folder === "" ? text : folder + sep + text);
     for (const { policy, file = "", gaps = [] } of sources) {
       io.out(`ok      ${relative(".", file)}: POST /tasks/${policy.name}`);
-      for (const { text } of gaps) io.out(`note    ${text}`);
+      for (const { text } of gaps) io.out(`note    ${place(text)}`);
     }
-    for (const { reason } of broken) io.out(`broken  ${reason}`);
+    for (const { reason } of broken) io.out(`broken  ${place(reason)}`);
     if (sources.length + broken.length === 0) io.out(`${directory} holds no task file`);
     if (broken.length > 0) io.error(`artel: ${broken.length} of ${broken.length + sources.length} task files cannot be loaded`);
     return broken.length > 0 ? 1 : 0;

@@ -211,8 +211,8 @@ describe("artel check", () => {
     expect([code, stderr]).toEqual([1, "artel: 2 of 3 task files cannot be loaded\n"]);
     expect(lines(stdout)).toEqual([
       "ok      tasks/hello.ts: POST /tasks/hello",
-      expect.stringMatching(/^broken {2}bad\.ts:2:\d+: /) as unknown as string,
-      expect.stringMatching(/^broken {2}loops\.ts: .*did not end/) as unknown as string,
+      expect.stringMatching(/^broken {2}tasks\/bad\.ts:2:\d+: /) as unknown as string,
+      expect.stringMatching(/^broken {2}tasks\/loops\.ts: .*did not end/) as unknown as string,
     ]);
   });
 
@@ -232,11 +232,11 @@ describe("artel check", () => {
     expect([code, ...lines(stdout)]).toEqual([
       0,
       "ok      tasks/dates.ts: POST /tasks/dates",
-      'note    dates.ts:2:24: "input": its code says more than JSON Schema can: /list/odd, /at',
+      'note    tasks/dates.ts:2:24: "input": its code says more than JSON Schema can: /list/odd, /at',
       "ok      tasks/own.ts: POST /tasks/own",
-      'note    own.ts:3:24: "input": no JSON Schema can be made of it, so its code alone checks: too wonderful',
+      'note    tasks/own.ts:3:24: "input": no JSON Schema can be made of it, so its code alone checks: too wonderful',
       "ok      tasks/valibot.ts: POST /tasks/valibot",
-      'note    valibot.ts:2:24: "input": no JSON Schema can be made of it, so its code alone checks: @valibot/to-json-schema is not installed beside it',
+      'note    tasks/valibot.ts:2:24: "input": no JSON Schema can be made of it, so its code alone checks: @valibot/to-json-schema is not installed beside it',
     ]);
     const { process } = await place.serve(["--tasks", "tasks", "--threads", "0"]);
     expect(process.log.filter(({ message }) => message === "schema without JSON Schema")).toHaveLength(2);

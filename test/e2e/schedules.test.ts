@@ -91,9 +91,9 @@ test("a schedule that makes no sense is said of its file, with the reason", asyn
   });
   const { code, stdout } = await place.run(["check"]);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^broken {2}a\.ts:2:\d+: "schedule" is no cron expression: .*61/m);
-  expect(stdout).toMatch(/^broken {2}b\.ts:2:\d+: "schedule" names no time zone: .*Mars/m);
-  expect(stdout).toMatch(/^broken {2}c\.ts:2:\d+: "schedule" input does not fit "input": \/n required/m);
-  expect(stdout).toMatch(/^broken {2}d\.ts:2:\d+: "schedule" has no field "every"/m);
+  expect(stdout).toMatch(/^broken {2}tasks\/a\.ts:2:\d+: "schedule" is no cron expression: .*61/m);
+  expect(stdout).toMatch(/^broken {2}tasks\/b\.ts:2:\d+: "schedule" names no time zone: .*Mars/m);
+  expect(stdout).toMatch(/^broken {2}tasks\/c\.ts:2:\d+: "schedule" input does not fit "input": \/n required/m);
+  expect(stdout).toMatch(/^broken {2}tasks\/d\.ts:2:\d+: "schedule" has no field "every"/m);
   expect(stdout).toMatch(/^ok {6}tasks\/e\.ts/m);
 });

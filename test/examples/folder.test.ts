@@ -40,7 +40,7 @@ test("all of them can be loaded; without its package, one says which is missing"
   const { code, stdout } = await bare.run(["check"]);
   expect(code).toBe(1);
   expect(lines(stdout).filter((line) => line.startsWith("broken"))).toEqual([
-    expect.stringMatching(/^broken {2}resize\.ts: .*'sharp'/) as unknown as string,
+    expect.stringMatching(/^broken {2}tasks\/resize\.ts: .*'sharp'/) as unknown as string,
   ]);
 });
 

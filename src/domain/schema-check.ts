@@ -88,7 +88,8 @@ function allOf(thorough: ValidateFunction, input: unknown): readonly ErrorObject
   try {
     return thorough(input) ? undefined : (thorough.errors ?? undefined);
   } catch (error) {
-    if (error instanceof TypeError) return undefined;
+    // Its code for what is left unevaluated can hold names that it has not declared.
+    if (error instanceof TypeError || error instanceof ReferenceError) return undefined;
     throw error;
   }
 }

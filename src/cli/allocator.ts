@@ -1,6 +1,5 @@
-/** After how many milliseconds the allocator gives freed pages back to the system. */
-const VARIABLE = "MIMALLOC_PURGE_DELAY";
-const KEPT_MS = "10000";
+/** The allocator's settings: after how many milliseconds it gives freed pages back to the system. */
+export const ALLOCATOR = { MIMALLOC_PURGE_DELAY: "10000" } as const;
 /** The commands that run until they are told to end. */
 const LASTING: readonly (string | undefined)[] = ["serve", "work"];
 
@@ -17,10 +16,10 @@ export const lasts = (command: string | undefined): boolean => LASTING.includes(
  */
 export function keepFreedMemory(program: string, args: readonly string[], environment: NodeJS.ProcessEnv): void {
   // The user's own setting stands; ours says that this has been done.
-  if (!lasts(args[0]) || environment[VARIABLE] !== undefined || process.platform === "win32") return;
+  if (!lasts(args[0]) || environment["MIMALLOC_PURGE_DELAY"] !== undefined || process.platform === "win32") return;
   try {
     // Comes back only if it could not be done.
-    process.execve?.(program, [process.argv0, ...args], { ...environment, [VARIABLE]: KEPT_MS });
+    process.execve?.(program, [process.argv0, ...args], { ...environment, ...ALLOCATOR });
   } catch {
     // Slower, but it serves.
   }

@@ -1,4 +1,4 @@
-import { relative, resolve, sep } from "node:path";
+import { basename, relative } from "node:path";
 import { readCall } from "../config.ts";
 import type { Command } from "./commands.ts";
 
@@ -13,16 +13,19 @@ export const checkCommand: Command = {
     const directory = call.words[0] ?? call.text("tasks") ?? "tasks";
     const { loadTasks } = await import("../compose-workers.ts");
     const { sources, broken } = await loadTasks(directory);
-    // As terminals and editors find it from here: reasons name files from the folder on.
-    const folder = relative(".", resolve(directory));
-    const place = (text: string): string => (folder === "" ? text : folder + sep + text);
     for (const { policy, file = "", gaps = [] } of sources) {
       io.out(`ok      ${relative(".", file)}: POST /tasks/${policy.name}`);
-      for (const { text } of gaps) io.out(`note    ${place(text)}`);
+      for (const { text } of gaps) io.out(`note    ${fromHere(file, text)}`);
     }
-    for (const { reason } of broken) io.out(`broken  ${place(reason)}`);
+    for (const { file, reason } of broken) io.out(`broken  ${fromHere(file, reason)}`);
     if (sources.length + broken.length === 0) io.out(`${directory} holds no task file`);
     if (broken.length > 0) io.error(`artel: ${broken.length} of ${broken.length + sources.length} task files cannot be loaded`);
     return broken.length > 0 ? 1 : 0;
   },
 };
+
+/** What begins with a file's name, with the path that terminals and editors find it by. */
+function fromHere(file: string, text: string): string {
+  const name = basename(file);
+  return text.startsWith(`${name}:`) ? relative(".", file) + text.slice(name.length) : text;
+}

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { ALLOCATOR } from "../../src/cli/allocator.ts";
 import { RedisServer, redisPath } from "../support/redis-server.ts";
 import { makeBench, missingFor } from "./make.ts";
 import { type CpuProfile, selfTimes, totalMs } from "./profile-times.ts";
@@ -35,8 +36,8 @@ await using redis = redisPath === undefined ? undefined : await RedisServer.star
 const bench = makeBench({
   launch: (server) => ({
     command: [process.execPath, "--cpu-prof", `--cpu-prof-dir=${join(folder, server)}`, join(ROOT, "src/main.ts")],
-    // As the executable sets it for itself; see src/cli/allocator.ts.
-    environment: { MIMALLOC_PURGE_DELAY: "10000" },
+    // As the executable sets it for itself.
+    environment: ALLOCATOR,
     gently: true,
   }),
   redis,

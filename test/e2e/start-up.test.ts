@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { ALLOCATOR } from "../../src/cli/allocator.ts";
 import { type Ended, lines, Place } from "../support/artel-process.ts";
 import { Client } from "../support/e2e-client.ts";
 import { TASKS } from "../support/e2e-tasks.ts";
@@ -32,6 +33,24 @@ async function usedData(place: Place): Promise<void> {
   );
   await process.end();
 }
+
+test.skipIf(process.platform !== "linux")(
+  "a server has the allocator keep freed memory for a while, or what the user says",
+  async () => {
+    const [setting = ""] = Object.entries(ALLOCATOR).map((entry) => entry.join("="));
+    const own = "MIMALLOC_PURGE_DELAY=7";
+    for (const [expected, env] of [
+      [setting, {}],
+      [own, { MIMALLOC_PURGE_DELAY: "7" }],
+    ] as const) {
+      await using place = await Place.make();
+      // The process that was started, under its own id and with its own arguments.
+      const { process } = await place.serve(["--threads", "0"], env);
+      expect(readFileSync(`/proc/${process.pid}/environ`, "utf8").split("\0")).toContain(expected);
+      expect(readFileSync(`/proc/${process.pid}/cmdline`, "utf8").split("\0")).toContain("--threads");
+    }
+  },
+);
 
 describe("a start that cannot succeed ends with 1, one line, and nothing changed", () => {
   test("the port is in use", async () => {

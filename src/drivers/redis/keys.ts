@@ -15,8 +15,8 @@ const PARTS = {
    */
   META: "meta",
   /**
-   * Hash: task id to "FENCE q LANE\nMESSAGE" (see job-text.ts), "FENCE l WORKER\nWHO", "FENCE c WORKER\nWHO" (to be cancelled) or "FENCE s"
-   * (settled, not recorded). WHO is "TASK|OWNER", or nothing where the worker did not say.
+   * Hash: task id to "FENCE q LANE\nMESSAGE" (see job-text.ts), "FENCE l WORKER\nWHO", "FENCE c WORKER\nWHO" (to be cancelled) or
+   * "FENCE s" (settled, not recorded). WHO is "TASK|OWNER", or nothing where the worker did not say.
    */
   JOBS: "jobs",
   /** Stream: what the recorder reads; see events.ts. */
